@@ -1,0 +1,337 @@
+package domain
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// DayOpened is the list of what is owed on a day, recorded before it falls due: a breach is later an obligation of this
+// list without a report. It freezes the rules' version and the tree of units for the day (rule 2, rule 15).
+type DayOpened struct {
+	Regime        RegimeID  `json:"regime"`
+	Date          Date      `json:"date"`
+	RegimeVersion int       `json:"regime_version"`
+	Duties        []DayDuty `json:"duties"`
+}
+
+// DayDuty is one duty on one day.
+type DayDuty struct {
+	Duty         DutyID     `json:"duty"`
+	Form         FormID     `json:"form"`
+	FormVersion  int        `json:"form_version"`
+	CutOff       *time.Time `json:"cut_off,omitempty"`
+	Due          time.Time  `json:"due"`
+	GraceSeconds int        `json:"grace_seconds"`
+	SignOffDue   *time.Time `json:"sign_off_due,omitempty"`
+	Consolidates FormID     `json:"consolidates,omitempty"`
+	// Groups holds the units that owe the duty, under the unit each reports through. Together with sorted codes this
+	// is the smallest form: a day of 11,000 units stays below 100 kB.
+	Groups []DutyGroup `json:"groups"`
+}
+
+// DutyGroup is the holders of a duty under one parent.
+type DutyGroup struct {
+	Parent UnitCode   `json:"parent,omitempty"`
+	Units  []UnitCode `json:"units"`
+}
+
+// DayClosed says that every deadline of the day has passed and what came of it.
+type DayClosed struct {
+	Regime        RegimeID  `json:"regime"`
+	Date          Date      `json:"date"`
+	RegimeVersion int       `json:"regime_version"`
+	ClosedAt      time.Time `json:"closed_at"`
+	Counts        Counts    `json:"counts"`
+	// ViewsDigest is the digest of the day's rows in the views at ViewsPosition, so that what was shown then can be
+	// checked by replay. Empty when the ledger was closed by a process that runs no views.
+	ViewsDigest   string `json:"views_digest,omitempty"`
+	ViewsPosition string `json:"views_position,omitempty"`
+}
+
+// Counts of a day. OnTime + Late + Missing + Exempt = Obligations, always; Nil and Excused count among the others.
+type Counts struct {
+	Obligations int `json:"obligations"`
+	OnTime      int `json:"on_time"`
+	Late        int `json:"late"`
+	Missing     int `json:"missing"`
+	Exempt      int `json:"exempt"`
+	Nil         int `json:"nil"`
+}
+
+// ReportIssued is the synthesis that the department sent up, frozen with what each number was made of.
+type ReportIssued struct {
+	Regime   RegimeID      `json:"regime"`
+	Date     Date          `json:"date"`
+	Number   int           `json:"number"` // 1 for the first of the day
+	To       string        `json:"to"`
+	IssuedBy PersonID      `json:"issued_by"`
+	Note     string        `json:"note,omitempty"`
+	Parts    []IssuedTotal `json:"parts"`
+}
+
+// IssuedTotal is the sum of one form; forms of different scopes are never added together (rule 10).
+type IssuedTotal struct {
+	Form     FormID     `json:"form"`
+	Scope    Scope      `json:"scope"`
+	Figures  Figures    `json:"figures"`
+	Expected int        `json:"expected"`
+	Inputs   []ChildPin `json:"inputs"`
+	Missing  []UnitCode `json:"missing,omitempty"`
+}
+
+func (DayOpened) Kind() string    { return "DayOpened" }
+func (DayClosed) Kind() string    { return "DayClosed" }
+func (ReportIssued) Kind() string { return "ReportIssued" }
+func (DayOpened) event()          {}
+func (DayClosed) event()          {}
+func (ReportIssued) event()       {}
+
+// Day is what a regimeday stream folds to.
+type Day struct {
+	Opened   *DayOpened
+	OpenedAt time.Time
+	Closed   *DayClosed
+	Issued   []ReportIssued
+	Commands CommandLog
+	index    map[obligationKey]place
+}
+
+type obligationKey struct {
+	form FormID
+	unit UnitCode
+}
+
+type place struct{ duty, group int }
+
+// Apply folds one fact.
+func (d Day) Apply(f Fact) Day {
+	d.Commands = d.Commands.add(f.Meta)
+	switch e := f.Event.(type) {
+	case DayOpened:
+		d.Opened, d.OpenedAt = &e, f.RecordedAt
+		d.index = map[obligationKey]place{}
+		for i, duty := range e.Duties {
+			for j, g := range duty.Groups {
+				for _, u := range g.Units {
+					d.index[obligationKey{duty.Form, u}] = place{i, j}
+				}
+			}
+		}
+	case DayClosed:
+		d.Closed = &e
+	case ReportIssued:
+		d.Issued = append(slices.Clip(d.Issued), e)
+	}
+	return d
+}
+
+// Duty finds the day's version of a duty.
+func (d Day) Duty(id DutyID) (DayDuty, bool) {
+	if d.Opened == nil {
+		return DayDuty{}, false
+	}
+	i := slices.IndexFunc(d.Opened.Duties, func(x DayDuty) bool { return x.Duty == id })
+	if i < 0 {
+		return DayDuty{}, false
+	}
+	return d.Opened.Duties[i], true
+}
+
+// Obligation is one unit's duty on one day, with the extension and exemption that apply to it.
+type Obligation struct {
+	Key           ReportKey
+	Duty          DutyID
+	FormVersion   int
+	Parent        UnitCode
+	RegimeVersion int
+	CutOff        *time.Time
+	Due           time.Time // strict: received at Due is late (rule 1)
+	Closes        time.Time // Due plus grace: the breach is recorded from here on (rule 3)
+	SignOffDue    *time.Time
+	SignOffCloses *time.Time
+	Exempt        *DayExempted
+	Consolidates  FormID
+}
+
+// Obligation finds what a unit owes. The refusal names whether the day, or the unit's duty on it, is missing.
+func (d Day) Obligation(r Regime, key ReportKey) (Obligation, error) {
+	if d.Opened == nil {
+		return Obligation{}, refuse(NotFound, CodeDayNotOpen, "/date", "date", string(key.Date))
+	}
+	p, ok := d.index[obligationKey{key.Form, key.Unit}]
+	if !ok {
+		return Obligation{}, refuse(NotFound, CodeNoObligation, "/unit", "unit", string(key.Unit), "form", string(key.Form), "date", string(key.Date))
+	}
+	duty := d.Opened.Duties[p.duty]
+	o := Obligation{
+		Key: key, Duty: duty.Duty, FormVersion: duty.FormVersion, Parent: duty.Groups[p.group].Parent,
+		RegimeVersion: d.Opened.RegimeVersion, CutOff: duty.CutOff, Consolidates: duty.Consolidates,
+		Due: r.Extended(duty.Duty, key.Date, key.Unit, duty.Due), SignOffDue: duty.SignOffDue,
+	}
+	grace := time.Duration(duty.GraceSeconds) * time.Second
+	o.Closes = o.Due.Add(grace)
+	if o.SignOffDue != nil {
+		due := *o.SignOffDue
+		if due.Before(o.Due) { // an extension beyond it moves the sign-off too
+			due = o.Due
+		}
+		closes := due.Add(grace)
+		o.SignOffDue, o.SignOffCloses = &due, &closes
+	}
+	if x, ok := r.Exempt(duty.Duty, key.Date, key.Unit); ok {
+		o.Exempt = &x
+	}
+	return o, nil
+}
+
+// Obligations lists all of the day in a stable order: by duty as the rules list them, then by parent and code.
+func (d Day) Obligations(r Regime) []Obligation {
+	if d.Opened == nil {
+		return nil
+	}
+	var out []Obligation
+	for _, duty := range d.Opened.Duties {
+		for _, g := range duty.Groups {
+			for _, u := range g.Units {
+				if o, err := d.Obligation(r, ReportKey{d.Opened.Regime, duty.Form, u, d.Opened.Date}); err == nil {
+					out = append(out, o)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Children lists the units whose reports of form a parent sums on this day: the tree as of the day's opening (rule 15).
+func (d Day) Children(form FormID, parent UnitCode) []UnitCode {
+	if d.Opened == nil {
+		return nil
+	}
+	for _, duty := range d.Opened.Duties {
+		if duty.Form != form {
+			continue
+		}
+		for _, g := range duty.Groups {
+			if g.Parent == parent {
+				return g.Units
+			}
+		}
+	}
+	return nil
+}
+
+// LastClose is the instant from which the whole day can be closed.
+func (d Day) LastClose(r Regime) time.Time {
+	var last time.Time
+	for _, o := range d.Obligations(r) {
+		if o.Closes.After(last) {
+			last = o.Closes
+		}
+	}
+	return last
+}
+
+// Open decides the day's list from the rules in force and the units that exist. A day whose first deadline has passed
+// cannot be opened: nobody could have kept it (rule 3: obligations are recorded before they fall due).
+func (d Day) Open(r Regime, date Date, units []Unit, now time.Time) ([]Event, error) {
+	if !r.Exists() {
+		return nil, refuse(NotFound, CodeRegimeUnknown, "/regime")
+	}
+	if !r.ReportsOn(date) {
+		return nil, refuse(Invalid, CodeNoObligation, "/date", "date", string(date))
+	}
+	if d.Opened != nil {
+		return nil, refuse(Conflict, CodeDayOpen, "/date", "date", string(date))
+	}
+	opened := DayOpened{Regime: r.ID, Date: date, RegimeVersion: r.Version()}
+	rules := r.Rules()
+	for _, duty := range rules.Duties {
+		due, err := duty.Due.On(date, r.Zone)
+		if err != nil {
+			return nil, err
+		}
+		if !now.Before(due) {
+			return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", due.Format(time.RFC3339))
+		}
+		day := DayDuty{Duty: duty.ID, Form: duty.Form, FormVersion: duty.FormVersion, Due: due, GraceSeconds: 60 * duty.GraceMinutes}
+		if day.CutOff, err = optionalTime(duty.CutOff, date, r.Zone); err != nil {
+			return nil, err
+		}
+		if day.SignOffDue, err = optionalTime(duty.SignOffDue, date, r.Zone); err != nil {
+			return nil, err
+		}
+		if summed, ok := rules.Duty(duty.Consolidates); ok {
+			day.Consolidates = summed.Form
+		}
+		groups := map[UnitCode][]UnitCode{}
+		n := 0
+		for _, u := range units {
+			if u.ActiveOn(date) && duty.Holders.Hold(u) {
+				groups[u.ParentOn(date)] = append(groups[u.ParentOn(date)], u.Code)
+				n++
+			}
+		}
+		if n > MaxUnitsPerDay {
+			return nil, refuse(Invalid, CodeRange, "/duty", "min", "0", "max", strconv.Itoa(MaxUnitsPerDay))
+		}
+		for parent, codes := range groups {
+			day.Groups = append(day.Groups, DutyGroup{Parent: parent, Units: sortedUnits(codes)})
+		}
+		slices.SortFunc(day.Groups, func(a, b DutyGroup) int { return compareString(a.Parent, b.Parent) })
+		opened.Duties = append(opened.Duties, day)
+	}
+	return []Event{opened}, nil
+}
+
+func optionalTime(c ClockTime, d Date, zone *time.Location) (*time.Time, error) {
+	if c == "" {
+		return nil, nil
+	}
+	t, err := c.On(d, zone)
+	if err != nil {
+		return nil, err
+	}
+	return &t, nil
+}
+
+func compareString[S ~string](a, b S) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Close decides the day's closing. counts is what the reports' own streams say; it must cover every obligation.
+func (d Day) Close(r Regime, counts Counts, digest, position string, now time.Time) ([]Event, error) {
+	switch {
+	case d.Opened == nil:
+		return nil, refuse(NotFound, CodeDayNotOpen, "/date")
+	case d.Closed != nil:
+		return nil, refuse(Conflict, CodeDayClosed, "/date", "date", string(d.Opened.Date))
+	case now.Before(d.LastClose(r)):
+		return nil, refuse(Conflict, CodeDayNotOver, "/date", "closes", d.LastClose(r).Format(time.RFC3339))
+	}
+	return []Event{DayClosed{Regime: d.Opened.Regime, Date: d.Opened.Date, RegimeVersion: d.Opened.RegimeVersion,
+		ClosedAt: now.UTC(), Counts: counts, ViewsDigest: digest, ViewsPosition: position}}, nil
+}
+
+// Issue decides to send the synthesis up. A day may be issued again after corrections; each keeps its number.
+func (d Day) Issue(to, note string, parts []IssuedTotal, by Actor) ([]Event, error) {
+	if d.Opened == nil {
+		return nil, refuse(NotFound, CodeDayNotOpen, "/date")
+	}
+	if err := by.require(RoleDepartment, ""); err != nil {
+		return nil, err
+	}
+	if err := checkText("/to", to, true); err != nil {
+		return nil, err
+	}
+	if err := checkText("/note", note, false); err != nil {
+		return nil, err
+	}
+	return []Event{ReportIssued{Regime: d.Opened.Regime, Date: d.Opened.Date, Number: len(d.Issued) + 1, To: to, Note: note, IssuedBy: by.ID, Parts: parts}}, nil
+}

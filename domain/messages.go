@@ -1,0 +1,168 @@
+package domain
+
+import "strings"
+
+// Code names one reason for a refusal; it is stable, part of the API, and never translated.
+type Code string
+
+// Language of a message. Vietnamese is the first.
+type Language string
+
+const (
+	Vietnamese Language = "vi"
+	English    Language = "en"
+)
+
+const (
+	CodeAlreadySubmitted  Code = "already_submitted"
+	CodeAuthorityExists   Code = "authority_exists"
+	CodeAuthorityExpired  Code = "authority_expired"
+	CodeAuthorityScope    Code = "authority_scope"
+	CodeAuthorityUnknown  Code = "authority_unknown"
+	CodeBody              Code = "body"
+	CodeChoice            Code = "choice"
+	CodeClock             Code = "clock"
+	CodeClockTime         Code = "clock_time"
+	CodeCredentialExists  Code = "credential_exists"
+	CodeCredentialUnknown Code = "credential_unknown"
+	CodeDate              Code = "date"
+	CodeDayClosed         Code = "day_closed"
+	CodeDayNotOpen        Code = "day_not_open"
+	CodeDayNotOver        Code = "day_not_over"
+	CodeDayOpen           Code = "day_open"
+	CodeDeadlinePassed    Code = "deadline_passed"
+	CodeDigest            Code = "digest"
+	CodeDuplicate         Code = "duplicate"
+	CodeDutyUnknown       Code = "duty_unknown"
+	CodeEmptyNotNil       Code = "empty_not_nil"
+	CodeErratumFigures    Code = "erratum_figures"
+	CodeExempt            Code = "exempt"
+	CodeFieldSummed       Code = "field_summed"
+	CodeFieldUnknown      Code = "field_unknown"
+	CodeFormUnknown       Code = "form_unknown"
+	CodeFormVersion       Code = "form_version"
+	CodeID                Code = "id"
+	CodeIdentical         Code = "identical"
+	CodeJSON              Code = "json"
+	CodeNilWithFigures    Code = "nil_with_figures"
+	CodeNoBreach          Code = "no_breach"
+	CodeNoObligation      Code = "no_obligation"
+	CodeNoteNeeded        Code = "note_needed"
+	CodeNotInOffice       Code = "not_in_office"
+	CodeNotInteger        Code = "not_integer"
+	CodeNotLater          Code = "not_later"
+	CodeNotSubmitted      Code = "not_submitted"
+	CodeOfficeHeld        Code = "office_held"
+	CodeOldVersion        Code = "old_version"
+	CodeOwnFiling         Code = "own_filing"
+	CodePersonExists      Code = "person_exists"
+	CodePersonUnknown     Code = "person_unknown"
+	CodeRange             Code = "range"
+	CodeRegimeClosed      Code = "regime_closed"
+	CodeRegimeExists      Code = "regime_exists"
+	CodeRegimeUnknown     Code = "regime_unknown"
+	CodeRequired          Code = "required"
+	CodeRoleMissing       Code = "role_missing"
+	CodeSchema            Code = "schema"
+	CodeScope             Code = "scope"
+	CodeSigned            Code = "signed"
+	CodeStatement         Code = "statement"
+	CodeTextMissing       Code = "text_missing"
+	CodeTextTooLong       Code = "text_too_long"
+	CodeTooLarge          Code = "too_large"
+	CodeType              Code = "type"
+	CodeUnitEnded         Code = "unit_ended"
+	CodeUnitExists        Code = "unit_exists"
+	CodeUnitUnknown       Code = "unit_unknown"
+	CodeAtMost            Code = "at_most"
+	CodeZone              Code = "zone"
+)
+
+// Text is the fault in words; an argument that is missing stays visible as its {name}.
+func (f Fault) Text(l Language) string {
+	t, ok := texts[f.Code]
+	if !ok {
+		return string(f.Code)
+	}
+	s := t.En
+	if l == Vietnamese {
+		s = t.Vi
+	}
+	for name, value := range f.Args {
+		s = strings.ReplaceAll(s, "{"+name+"}", value)
+	}
+	return s
+}
+
+// Explained reports whether a code has its words; a test asks it of every code.
+func (c Code) Explained() bool { _, ok := texts[c]; return ok }
+
+// texts is the one catalogue of refusals, for the API, the pages, the command line and imports.
+var texts = map[Code]Wording{
+	CodeAlreadySubmitted:  {"Đơn vị {unit} đã gửi báo cáo ngày {date} (bản {version}). Muốn thay đổi, hãy gửi đính chính.", "Unit {unit} has already reported for {date} (version {version}). To change it, send a correction."},
+	CodeAtMost:            {"“{field}” là {value}, không được lớn hơn “{limit_field}” là {limit}.", "“{field}” is {value}; it may not exceed “{limit_field}”, which is {limit}."},
+	CodeAuthorityExists:   {"Văn bản ủy quyền {authority} đã có.", "Authority {authority} exists already."},
+	CodeAuthorityExpired:  {"Quyền ký {authority} đã hết hiệu lực từ {until}.", "Authority {authority} ended at {until}."},
+	CodeAuthorityScope:    {"Quyền ký {authority} không bao gồm biểu {form}.", "Authority {authority} does not cover form {form}."},
+	CodeAuthorityUnknown:  {"Không có quyền ký {authority}.", "There is no authority {authority}."},
+	CodeBody:              {"Không đọc được nội dung gửi lên: {detail}", "The body cannot be read: {detail}"},
+	CodeChoice:            {"“{value}” không phải là một lựa chọn hợp lệ.", "“{value}” is not one of the choices."},
+	CodeClock:             {"Thời điểm nhận {value} nằm sau đồng hồ của sổ.", "The time of receipt {value} lies after the ledger's clock."},
+	CodeClockTime:         {"“{value}” không phải là giờ hợp lệ ở vị trí này (ví dụ 15:00).", "“{value}” is not a fitting time of day (an example is 15:00)."},
+	CodeCredentialExists:  {"Khóa {credential} đã được đăng ký.", "Credential {credential} is already enrolled."},
+	CodeCredentialUnknown: {"Không có khóa {credential} đang dùng được.", "There is no usable credential {credential}."},
+	CodeDate:              {"“{value}” không phải là ngày hợp lệ (ví dụ 2021-02-08).", "“{value}” is not a fitting date (an example is 2021-02-08)."},
+	CodeDayClosed:         {"Ngày {date} đã khóa.", "The day {date} is closed already."},
+	CodeDayNotOpen:        {"Ngày {date} chưa được mở.", "The day {date} has not been opened."},
+	CodeDayNotOver:        {"Ngày báo cáo chưa kết thúc; có thể khóa từ {closes}.", "The day is not over; it can be closed from {closes}."},
+	CodeDayOpen:           {"Ngày {date} đã được mở.", "The day {date} is open already."},
+	CodeDeadlinePassed:    {"Thời hạn {due} đã qua; chỉ còn có thể xét miễn lỗi.", "The deadline {due} has passed; a breach can still be excused."},
+	CodeDigest:            {"Số liệu đã ký có mã {digest}, bản hiện tại có mã {current}. Hãy xem lại rồi ký.", "You signed digest {digest}, the current version has {current}. Look again, then sign."},
+	CodeDuplicate:         {"“{name}” xuất hiện hai lần.", "“{name}” appears twice."},
+	CodeDutyUnknown:       {"Chế độ báo cáo không có nhiệm vụ “{duty}”.", "The regime has no duty “{duty}”."},
+	CodeEmptyNotNil:       {"Báo cáo trống không phải là báo cáo “không phát sinh”. Hãy điền số liệu hoặc chọn “không phát sinh”.", "An empty report is not a nil report. Fill in figures or say nil."},
+	CodeErratumFigures:    {"Đính chính về hình thức không được thay đổi số liệu; hãy chọn thay thế nội dung.", "An erratum of form may not change a figure; choose a correction of content."},
+	CodeExempt:            {"Đơn vị {unit} được miễn báo cáo ngày {date}.", "Unit {unit} is exempt on {date}."},
+	CodeFieldSummed:       {"“{field}” do hệ thống tổng hợp từ cấp dưới, không nhập tay.", "“{field}” is summed from the units below and cannot be typed in."},
+	CodeFieldUnknown:      {"Biểu không có chỉ tiêu “{field}”.", "The form has no field “{field}”."},
+	CodeFormUnknown:       {"Không có biểu “{form}”.", "There is no form “{form}”."},
+	CodeFormVersion:       {"Biểu phiên bản {version} không còn dùng; hãy dùng phiên bản {current}.", "Version {version} of the form is not in use; use version {current}."},
+	CodeID:                {"“{value}” không phải là mã hợp lệ: từ 1 đến 40 chữ thường, chữ số hoặc “_”, không trùng.", "“{value}” is not a fitting id: 1 to 40 lower-case letters, digits or “_”, used once."},
+	CodeIdentical:         {"Đính chính giống hệt bản {version}; không có gì thay đổi.", "The correction is identical to version {version}; nothing would change."},
+	CodeJSON:              {"JSON không hợp lệ: {detail}", "Not valid JSON: {detail}"},
+	CodeNilWithFigures:    {"Báo cáo “không phát sinh” không được kèm số liệu.", "A nil report carries no figures."},
+	CodeNoBreach:          {"Đơn vị {unit} không có vi phạm “{breach}” còn hiệu lực ngày {date}.", "Unit {unit} has no standing breach “{breach}” on {date}."},
+	CodeNoObligation:      {"Không có nghĩa vụ báo cáo: đơn vị {unit}, biểu {form}, ngày {date}.", "There is no such obligation: unit {unit}, form {form}, date {date}."},
+	CodeNoteNeeded:        {"Số liệu bất thường (quy tắc {rule}: trước {was}, nay {is}); hãy ghi chú giải thích.", "The figure is unusual (rule {rule}: was {was}, is {is}); add a note that explains it."},
+	CodeNotInOffice:       {"Người {person} không giữ chức vụ hoặc quyền ký của đơn vị {unit} vào lúc này.", "Person {person} does not hold the office of unit {unit}, or a right to sign for it, at this time."},
+	CodeNotInteger:        {"Phải là số nguyên, không có phần thập phân và không đặt trong ngoặc kép.", "It must be a whole number, without decimals and without quotation marks."},
+	CodeNotLater:          {"Thời điểm phải sau {due}.", "The time must lie after {due}."},
+	CodeNotSubmitted:      {"Đơn vị {unit} chưa gửi báo cáo ngày {date}.", "Unit {unit} has not reported for {date}."},
+	CodeOfficeHeld:        {"Chức vụ đang do {person} giữ từ {from}.", "The office is held by {person} since {from}."},
+	CodeOldVersion:        {"Bản {version} không phải là bản mới nhất; bản hiện tại là {current}.", "Version {version} is not the newest; the current one is {current}."},
+	CodeOwnFiling:         {"Người lập báo cáo (bản {version}) không được tự ký duyệt.", "The filer of version {version} may not sign it off."},
+	CodePersonExists:      {"Người {person} đã có trong sổ.", "Person {person} is registered already."},
+	CodePersonUnknown:     {"Không có người này trong sổ.", "There is no such person."},
+	CodeRange:             {"Phải nằm trong khoảng từ {min} đến {max}.", "It must lie between {min} and {max}."},
+	CodeRegimeClosed:      {"Chế độ báo cáo {regime} đã kết thúc.", "Regime {regime} is closed."},
+	CodeRegimeExists:      {"Chế độ báo cáo {regime} đã có.", "Regime {regime} exists already."},
+	CodeRegimeUnknown:     {"Không có chế độ báo cáo này.", "There is no such regime."},
+	CodeRequired:          {"Thiếu “{name}”.", "“{name}” is missing."},
+	CodeRoleMissing:       {"Cần vai trò “{role}” đối với đơn vị “{unit}”.", "This needs the role “{role}” for unit “{unit}”."},
+	CodeSchema:            {"Không đúng lược đồ: {detail}", "It does not fit the schema: {detail}"},
+	CodeScope:             {"Không được cộng số liệu phạm vi {scope} vào phạm vi {expected}.", "Figures of scope {scope} cannot be added to scope {expected}."},
+	CodeSigned:            {"Bản {version} đã được ký duyệt.", "Version {version} is signed off already."},
+	CodeStatement:         {"Nội dung ký không khớp với bản báo cáo; hãy tải lại và ký.", "The statement is not the one for this version; load it again, then sign."},
+	CodeTextMissing:       {"Bắt buộc phải điền.", "It must not be empty."},
+	CodeTextTooLong:       {"Quá dài hoặc không phải UTF-8; tối đa {max} byte.", "Too long, or not UTF-8; at most {max} bytes."},
+	CodeTooLarge:          {"Nội dung vượt quá {max} byte.", "The body exceeds {max} bytes."},
+	CodeType:              {"Sai kiểu: cần {want}.", "The type is wrong: {want} is wanted."},
+	CodeUnitEnded:         {"Đơn vị {unit} đã kết thúc từ {date}.", "Unit {unit} ended on {date}."},
+	CodeUnitExists:        {"Đơn vị {unit} đã có.", "Unit {unit} exists already."},
+	CodeUnitUnknown:       {"Không có đơn vị này.", "There is no such unit."},
+	CodeZone:              {"Không có múi giờ “{value}”.", "There is no time zone “{value}”."},
+
+	"finding_cumulative_fall":   {"“{field}” là số cộng dồn nhưng giảm so với kỳ trước", "“{field}” counts everything so far, yet it fell"},
+	"finding_denominator_moved": {"“{field}” là mẫu số nhưng thay đổi trên một phần mười", "“{field}” is a denominator, yet it moved by more than a tenth"},
+	"finding_same_as_before":    {"mọi số liệu giống hệt kỳ trước", "every figure is the same as the day before"},
+}

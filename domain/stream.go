@@ -1,0 +1,70 @@
+package domain
+
+import "strings"
+
+// Categories: what stands before the one '-' of a stream name.
+const (
+	CategoryRegime    = "regime"
+	CategoryRegimeDay = "regimeday"
+	CategoryUnit      = "unit"
+	CategoryOffice    = "office"
+	CategoryPerson    = "person"
+	CategoryReport    = "report"
+	CategoryResult    = "result"
+)
+
+// Categories lists them all: the filter of every follower of the ledger. It is frozen with the leaf numbering.
+var Categories = []string{CategoryRegime, CategoryRegimeDay, CategoryUnit, CategoryOffice, CategoryPerson, CategoryReport, CategoryResult}
+
+// ReportKey names one obligation: who owes which form of which regime for which day.
+type ReportKey struct {
+	Regime RegimeID
+	Form   FormID
+	Unit   UnitCode
+	Date   Date
+}
+
+// Stream is report-<regime>.<form>.<unit>.<yyyymmdd>.
+func (k ReportKey) Stream() string {
+	return CategoryReport + "-" + string(k.Regime) + "." + string(k.Form) + "." + string(k.Unit) + "." + k.Date.Compact()
+}
+
+// ParseReportStream reads what ReportKey.Stream wrote.
+func ParseReportStream(stream string) (ReportKey, bool) {
+	rest, ok := strings.CutPrefix(stream, CategoryReport+"-")
+	p := strings.Split(rest, ".")
+	if !ok || len(p) != 4 {
+		return ReportKey{}, false
+	}
+	d, err := DateFromCompact(p[3])
+	if err != nil {
+		return ReportKey{}, false
+	}
+	return ReportKey{RegimeID(p[0]), FormID(p[1]), UnitCode(p[2]), d}, true
+}
+
+// RegimeStream, DayStream, UnitStream, OfficeStream, PersonStream and ResultStream name the other streams.
+func RegimeStream(r RegimeID) string { return CategoryRegime + "-" + string(r) }
+func DayStream(r RegimeID, d Date) string {
+	return CategoryRegimeDay + "-" + string(r) + "." + d.Compact()
+}
+func UnitStream(u UnitCode) string   { return CategoryUnit + "-" + string(u) }
+func OfficeStream(u UnitCode) string { return CategoryOffice + "-" + string(u) }
+func PersonStream(p PersonID) string { return CategoryPerson + "-" + string(p) }
+func ResultStream(r RegimeID, u UnitCode) string {
+	return CategoryResult + "-" + string(r) + "." + string(u)
+}
+
+// ValidID accepts the names a stream name can carry: 1 to 40 lower-case letters, digits and '_'. '-' and '.' are the
+// separators of stream names, so none may hold one.
+func ValidID(s string) bool {
+	if s == "" || len(s) > 40 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return true
+}
