@@ -1,0 +1,278 @@
+package transparency
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// LeafVersion is the first field of every leaf. A change of the leaf's form gets a new one; the parser of the old one
+// stays for as long as logs with it exist.
+const LeafVersion = "answerable-leaf/1"
+
+// MaxLeafBytes bounds a leaf. The tile format allows 65,535 bytes; a receipt that carries its leaf must fit a QR code, and
+// 4 KiB is already far above any real one (about 600).
+const MaxLeafBytes = 4 << 10
+
+// leafTime is the one spelling of an instant in a leaf: UTC, whole microseconds, always six digits.
+const leafTime = "2006-01-02T15:04:05.000000Z"
+
+// Leaf is the public entry of one event: who, when, where in which stream, and commitments to the content. The content
+// itself never enters the tree, which is public and for ever.
+type Leaf struct {
+	Origin     string // the log's name, so that an entry of one log is never taken for another's
+	EventID    uuid.UUID
+	Stream     string
+	Revision   uint64
+	Kind       string
+	ReceivedAt time.Time // when it entered the system; zero when the event does not say
+	RecordedAt time.Time // the ledger's clock at the append
+	Actor      string    // an identifier, never a name; may be empty
+	Payload    Commitment
+	Meta       Commitment
+}
+
+// Append writes the leaf's only encoding to b: one JSON object, these keys in this order, string values, no blanks. The
+// result is stored and hashed as it is and never encoded again to verify it.
+func (l Leaf) Append(b []byte) ([]byte, error) {
+	start := len(b)
+	if l.Origin == "" || l.Stream == "" || l.Kind == "" || l.EventID == uuid.Nil {
+		return b, fmt.Errorf("leaf of %s@%d: origin, stream, kind and event id must not be empty: %w", l.Stream, l.Revision, ErrMalformed)
+	}
+	for _, s := range [...]string{l.Origin, l.Stream, l.Kind, l.Actor} {
+		if !utf8.ValidString(s) {
+			return b, fmt.Errorf("leaf of %s@%d: %q is not valid UTF-8: %w", l.Stream, l.Revision, s, ErrMalformed)
+		}
+	}
+	var err error
+	b = append(b, `{"v":"`+LeafVersion+`","origin":`...)
+	b = appendString(b, l.Origin)
+	b = append(b, `,"event_id":"`...)
+	b = appendUUID(b, l.EventID)
+	b = append(b, `","stream":`...)
+	b = appendString(b, l.Stream)
+	b = append(b, `,"rev":"`...)
+	b = strconv.AppendUint(b, l.Revision, 10)
+	b = append(b, `","kind":`...)
+	b = appendString(b, l.Kind)
+	b = append(b, `,"received_at":"`...)
+	if !l.ReceivedAt.IsZero() {
+		if b, err = appendTime(b, l.ReceivedAt); err != nil {
+			return b, fmt.Errorf("leaf of %s@%d: received_at: %w", l.Stream, l.Revision, err)
+		}
+	}
+	b = append(b, `","recorded_at":"`...)
+	if b, err = appendTime(b, l.RecordedAt); err != nil {
+		return b, fmt.Errorf("leaf of %s@%d: recorded_at: %w", l.Stream, l.Revision, err)
+	}
+	b = append(b, `","actor":`...)
+	b = appendString(b, l.Actor)
+	b = append(b, `,"payload":"`...)
+	b = hex.AppendEncode(b, l.Payload[:])
+	b = append(b, `","meta":"`...)
+	b = hex.AppendEncode(b, l.Meta[:])
+	b = append(b, `"}`...)
+	if n := len(b) - start; n > MaxLeafBytes {
+		return b, fmt.Errorf("leaf of %s@%d has %d bytes, the limit is %d: %w", l.Stream, l.Revision, n, MaxLeafBytes, ErrMalformed)
+	}
+	return b, nil
+}
+
+// ParseLeaf reads what Append wrote and nothing else: another order, another spelling of a string or a number, an
+// unknown, missing or repeated key and trailing bytes are all refused.
+func ParseLeaf(b []byte) (Leaf, error) {
+	if len(b) > MaxLeafBytes {
+		return Leaf{}, fmt.Errorf("leaf has %d bytes, the limit is %d: %w", len(b), MaxLeafBytes, ErrMalformed)
+	}
+	if !utf8.Valid(b) {
+		return Leaf{}, fmt.Errorf("leaf is not valid UTF-8: %w", ErrMalformed)
+	}
+	r := fieldReader{rest: string(b)}
+	var l Leaf
+	if v := r.next(`{"v":`); r.err == nil && v != LeafVersion {
+		return Leaf{}, fmt.Errorf("leaf version %q, want %q: %w", v, LeafVersion, ErrMalformed)
+	}
+	l.Origin = r.next(`,"origin":`)
+	id := r.next(`,"event_id":`)
+	l.Stream = r.next(`,"stream":`)
+	rev := r.next(`,"rev":`)
+	l.Kind = r.next(`,"kind":`)
+	received := r.next(`,"received_at":`)
+	recorded := r.next(`,"recorded_at":`)
+	l.Actor = r.next(`,"actor":`)
+	payload := r.next(`,"payload":`)
+	meta := r.next(`,"meta":`)
+	if r.err != nil {
+		return Leaf{}, r.err
+	}
+	if r.rest != "}" {
+		return Leaf{}, fmt.Errorf("leaf goes on with %.20q where it must end: %w", r.rest, ErrMalformed)
+	}
+	var err error
+	if l.EventID, err = uuid.Parse(id); err != nil {
+		return Leaf{}, fmt.Errorf("leaf: event_id %q: %w", id, ErrMalformed)
+	}
+	if l.Revision, err = strconv.ParseUint(rev, 10, 64); err != nil {
+		return Leaf{}, fmt.Errorf("leaf: rev %q: %w", rev, ErrMalformed)
+	}
+	if received != "" {
+		if l.ReceivedAt, err = parseTime(received); err != nil {
+			return Leaf{}, fmt.Errorf("leaf: received_at: %w", err)
+		}
+	}
+	if l.RecordedAt, err = parseTime(recorded); err != nil {
+		return Leaf{}, fmt.Errorf("leaf: recorded_at: %w", err)
+	}
+	if err := l.Payload.parse(payload); err != nil {
+		return Leaf{}, fmt.Errorf("leaf: payload: %w", err)
+	}
+	if err := l.Meta.parse(meta); err != nil {
+		return Leaf{}, fmt.Errorf("leaf: meta: %w", err)
+	}
+	// The last word on "one spelling": what was read, written again, must be what was there.
+	var buf [1024]byte
+	again, err := l.Append(buf[:0])
+	if err != nil {
+		return Leaf{}, err
+	}
+	if !bytes.Equal(again, b) {
+		return Leaf{}, fmt.Errorf("leaf of %s@%d is not in its canonical spelling: %w", l.Stream, l.Revision, ErrMalformed)
+	}
+	return l, nil
+}
+
+// LeafHash is the RFC 6962 hash of a leaf's stored bytes: SHA-256 of 0x00 and the bytes.
+func LeafHash(leaf []byte) tlog.Hash {
+	var buf [1024]byte
+	return tlog.Hash(sum(append(append(buf[:0], 0), leaf...)))
+}
+
+// fieldReader walks over `key":"value"` pairs of known keys. The first mismatch sticks.
+type fieldReader struct {
+	rest string
+	err  error
+}
+
+func (r *fieldReader) next(key string) string {
+	if r.err != nil {
+		return ""
+	}
+	rest, ok := strings.CutPrefix(r.rest, key)
+	if !ok || rest == "" || rest[0] != '"' {
+		r.err = fmt.Errorf("leaf: want %s\"…\" at %.30q: %w", key, r.rest, ErrMalformed)
+		return ""
+	}
+	rest = rest[1:]
+	end := strings.IndexAny(rest, `"\`)
+	if end >= 0 && rest[end] == '"' {
+		r.rest = rest[end+1:]
+		return rest[:end]
+	}
+	return r.escaped(rest)
+}
+
+// escaped reads a string that holds at least one escape: \" \\ or \u00xx, the three Append writes.
+func (r *fieldReader) escaped(s string) string {
+	var out []byte
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			r.rest = s[i+1:]
+			return string(out)
+		case c != '\\':
+			out = append(out, c)
+		case strings.HasPrefix(s[i:], `\"`), strings.HasPrefix(s[i:], `\\`):
+			i++
+			out = append(out, s[i])
+		case strings.HasPrefix(s[i:], `\u00`) && len(s) >= i+6:
+			n, err := strconv.ParseUint(s[i+4:i+6], 16, 8)
+			if err != nil || n >= utf8.RuneSelf {
+				r.err = fmt.Errorf("leaf: escape %q: %w", s[i:i+6], ErrMalformed)
+				return ""
+			}
+			out = append(out, byte(n))
+			i += 5
+		default:
+			r.err = fmt.Errorf("leaf: escape %.6q: %w", s[i:], ErrMalformed)
+			return ""
+		}
+	}
+	r.err = fmt.Errorf("leaf: a string does not end: %w", ErrMalformed)
+	return ""
+}
+
+func appendString(b []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	b = append(b, '"')
+	plain := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[plain:i]...)
+		plain = i + 1
+		if c < ' ' {
+			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		} else {
+			b = append(b, '\\', c)
+		}
+	}
+	b = append(b, s[plain:]...)
+	return append(b, '"')
+}
+
+func appendUUID(b []byte, id uuid.UUID) []byte {
+	b = hex.AppendEncode(b, id[0:4])
+	b = append(b, '-')
+	b = hex.AppendEncode(b, id[4:6])
+	b = append(b, '-')
+	b = hex.AppendEncode(b, id[6:8])
+	b = append(b, '-')
+	b = hex.AppendEncode(b, id[8:10])
+	b = append(b, '-')
+	return hex.AppendEncode(b, id[10:16])
+}
+
+func appendTime(b []byte, t time.Time) ([]byte, error) {
+	t = t.UTC()
+	if y := t.Year(); y < 1 || y > 9999 {
+		return b, fmt.Errorf("the year %d has no spelling: %w", y, ErrMalformed)
+	}
+	if t.Nanosecond()%1000 != 0 {
+		return b, fmt.Errorf("%s is not a whole number of microseconds: %w", t.Format(time.RFC3339Nano), ErrMalformed)
+	}
+	return t.AppendFormat(b, leafTime), nil
+}
+
+// parseTime is written out because an audit reads two million of them: time.Parse costs more than hashing the leaf.
+func parseTime(s string) (time.Time, error) {
+	bad := func() (time.Time, error) {
+		return time.Time{}, fmt.Errorf("time %q, want %s: %w", s, leafTime, ErrMalformed)
+	}
+	if len(s) != len(leafTime) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[26] != 'Z' {
+		return bad()
+	}
+	var n [7]int
+	for i, at := range [7][2]int{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}, {20, 26}} {
+		for _, c := range []byte(s[at[0]:at[1]]) {
+			if c < '0' || c > '9' {
+				return bad()
+			}
+			n[i] = n[i]*10 + int(c-'0')
+		}
+	}
+	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC)
+	// time.Date normalises 31 February; a leaf that says so is refused.
+	if n[0] == 0 || t.Month() != time.Month(n[1]) || t.Day() != n[2] || n[3] > 23 || n[4] > 59 || n[5] > 59 {
+		return bad()
+	}
+	return t, nil
+}

@@ -1,0 +1,260 @@
+package transparency
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+	"pgregory.net/rapid"
+)
+
+var sampleID = uuid.MustParse("5f0c4f5e-8f2e-5d5a-9f3e-0a1b2c3d4e5f")
+
+func sampleLeaf() Leaf {
+	return Leaf{
+		Origin:     "ledger.example/binhduong",
+		EventID:    sampleID,
+		Stream:     "report-bd2021.form1.tdm-phucuong.20210924",
+		Revision:   17,
+		Kind:       "ReportSubmitted",
+		ReceivedAt: time.Date(2021, 9, 24, 7, 58, 3, 123456000, time.UTC),
+		RecordedAt: time.Date(2021, 9, 24, 7, 58, 3, 130000000, time.UTC),
+		Actor:      "p-0042",
+		Payload:    CommitPayload(Salt{1}, []byte(`{"installed":"120"}`)),
+		Meta:       CommitMeta(Salt{2}, []byte(`{"actor":"p-0042"}`)),
+	}
+}
+
+const goldenLeaf = `{"v":"answerable-leaf/1","origin":"ledger.example/binhduong","event_id":"5f0c4f5e-8f2e-5d5a-9f3e-0a1b2c3d4e5f","stream":"report-bd2021.form1.tdm-phucuong.20210924","rev":"17","kind":"ReportSubmitted","received_at":"2021-09-24T07:58:03.123456Z","recorded_at":"2021-09-24T07:58:03.130000Z","actor":"p-0042","payload":"fc358583af0358d6baf2fbf3f45b154867f9461f4623b7eee9b938e4542f0427","meta":"b3058d3aefbc979205af60ef0a3089781794106f345403e745c9466c36598674"}`
+
+func mustAppend(t testing.TB, l Leaf) []byte {
+	t.Helper()
+	b, err := l.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestLeafGolden(t *testing.T) {
+	t.Parallel()
+	b := mustAppend(t, sampleLeaf())
+	if diff := cmp.Diff(goldenLeaf, string(b)); diff != "" {
+		t.Errorf("the bytes of a leaf are for ever (-want +got):\n%s", diff)
+	}
+	got, err := ParseLeaf(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sampleLeaf(), got); diff != "" {
+		t.Error(diff)
+	}
+	var asJSON map[string]string
+	if err := json.Unmarshal(b, &asJSON); err != nil {
+		t.Errorf("a leaf is JSON with string values: %v", err)
+	}
+	if LeafHash(b) != tlog.RecordHash(b) {
+		t.Error("LeafHash differs from tlog.RecordHash")
+	}
+}
+
+func TestCommitmentGolden(t *testing.T) {
+	t.Parallel()
+	// Anybody can do this with sha256sum: the line, the salt, the bytes.
+	salt := Salt(bytes.Repeat([]byte{7}, 32))
+	want := sha256.Sum256(append(append([]byte("answerable/payload/v1\n"), salt[:]...), "{}"...))
+	if got := CommitPayload(salt, []byte("{}")); got != Commitment(want) {
+		t.Errorf("payload: %s", got)
+	}
+	if CommitMeta(salt, []byte("{}")) == CommitPayload(salt, []byte("{}")) {
+		t.Error("payload and metadata must not be interchangeable")
+	}
+}
+
+func TestLeafStrict(t *testing.T) {
+	t.Parallel()
+	good := string(mustAppend(t, sampleLeaf()))
+	for name, bad := range map[string]string{
+		"trailing byte":        good + "\n",
+		"leading blank":        " " + good,
+		"blank after colon":    strings.Replace(good, `"rev":"17"`, `"rev": "17"`, 1),
+		"number, not a string": strings.Replace(good, `"17"`, `17`, 1),
+		"leading zero":         strings.Replace(good, `"17"`, `"017"`, 1),
+		"plus sign":            strings.Replace(good, `"17"`, `"+17"`, 1),
+		"unknown key":          strings.Replace(good, `,"meta"`, `,"extra":"","meta"`, 1),
+		"repeated key":         strings.Replace(good, `,"rev":"17"`, `,"rev":"17","rev":"17"`, 1),
+		"missing key":          strings.Replace(good, `,"rev":"17"`, ``, 1),
+		"escaped for nothing":  strings.Replace(good, `p-0042`, `\u0070-0042`, 1),
+		"upper-case hex":       strings.Replace(good, `5f0c4f5e`, `5F0C4F5E`, 1),
+		"uuid without dashes":  strings.Replace(good, sampleID.String(), strings.ReplaceAll(sampleID.String(), "-", ""), 1),
+		"local time":           strings.Replace(good, `07:58:03.123456Z`, `14:58:03.123456+07:00`, 1),
+		"milliseconds":         strings.Replace(good, `.123456Z`, `.123Z`, 1),
+		"31 February":          strings.Replace(good, `2021-09-24T07:58:03.123456Z`, `2021-02-31T07:58:03.123456Z`, 1),
+		"no recorded_at":       strings.Replace(good, `2021-09-24T07:58:03.130000Z`, ``, 1),
+		"short commitment":     strings.Replace(good, `"}`, `00"}`, 1),
+		"other version":        strings.Replace(good, `leaf/1`, `leaf/2`, 1),
+		"not UTF-8":            strings.Replace(good, `p-0042`, "p-\xff", 1),
+		"too long":             strings.Replace(good, `p-0042`, strings.Repeat("x", MaxLeafBytes), 1),
+		"cut short":            good[:len(good)-1],
+		"empty":                "",
+	} {
+		if _, err := ParseLeaf([]byte(bad)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLeafRefusesWhatHasNoSpelling(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Leaf){
+		"nanoseconds":  func(l *Leaf) { l.RecordedAt = l.RecordedAt.Add(1) },
+		"no time":      func(l *Leaf) { l.RecordedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"bad UTF-8":    func(l *Leaf) { l.Actor = "\xff" },
+		"no origin":    func(l *Leaf) { l.Origin = "" },
+		"over 4 KiB":   func(l *Leaf) { l.Actor = strings.Repeat("x", MaxLeafBytes) },
+		"nil event id": func(l *Leaf) { l.EventID = uuid.Nil },
+	} {
+		l := sampleLeaf()
+		change(&l)
+		if _, err := l.Append(nil); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLeafRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		l := sampleLeaf()
+		l.Actor = rapid.StringN(0, 80, 200).Draw(t, "actor")
+		l.Kind = rapid.StringN(1, 80, 200).Draw(t, "kind")
+		l.Revision = rapid.Uint64().Draw(t, "revision")
+		l.ReceivedAt = time.UnixMicro(rapid.Int64Range(-62135596800000000+1, 253402300799999999).Draw(t, "received")).UTC()
+		b, err := l.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(b) {
+			t.Fatalf("not JSON: %s", b)
+		}
+		got, err := ParseLeaf(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(l, got); diff != "" {
+			t.Fatal(diff)
+		}
+		// Any other byte string that parses parses to another leaf: one spelling only.
+		i := rapid.IntRange(0, len(b)-1).Draw(t, "byte")
+		c := bytes.Clone(b)
+		c[i] ^= byte(rapid.IntRange(1, 255).Draw(t, "flip"))
+		if other, err := ParseLeaf(c); err == nil && cmp.Equal(other, l) {
+			t.Fatalf("two spellings of one leaf:\n%s\n%s", b, c)
+		}
+	})
+}
+
+func TestSaltIsHMAC(t *testing.T) {
+	t.Parallel()
+	k, err := NewSaltKey(bytes.NewReader(bytes.Repeat([]byte{9}, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, meta := k.Salts(sampleID)
+	for purpose, got := range map[string]Salt{payloadPurpose: payload, metaPurpose: meta} {
+		m := hmac.New(sha256.New, k.key[:])
+		m.Write([]byte(purpose))
+		m.Write(sampleID[:])
+		if want := m.Sum(nil); hex.EncodeToString(want) != hex.EncodeToString(got[:]) {
+			t.Errorf("%q: %x, want %x", purpose, got, want)
+		}
+	}
+}
+
+func TestSecretFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "salt.key")
+	made, err := CreateSaltKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := LoadSaltKey(path); err != nil || read != made {
+		t.Errorf("read back: %v", err)
+	}
+	if _, err := CreateSaltKey(path); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a key must never be replaced: %v", err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadSaltKey(path); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("a key others may read must be refused: %v", err)
+	}
+	path = filepath.Join(t.TempDir(), "log.key")
+	signer, err := CreateSigningKey(path, "ledger.example/x", AlgEd25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := LoadSigningKey(path)
+	if err != nil || again.String() != signer.String() {
+		t.Errorf("read back: %v", err)
+	}
+}
+
+func TestOpening(t *testing.T) {
+	t.Parallel()
+	l := sampleLeaf()
+	o := Opening{EventID: sampleID,
+		HasPayload: true, Payload: []byte(`{"installed":"120"}`), PayloadSalt: Salt{1},
+		HasMeta: true, Meta: []byte(`{"actor":"p-0042"}`), MetaSalt: Salt{2}}
+	through := func(o Opening) Opening {
+		t.Helper()
+		b, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Opening
+		if err := json.Unmarshal(b, &back); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(o, back); diff != "" {
+			t.Errorf("opening changed in JSON:\n%s", diff)
+		}
+		return back
+	}
+	if err := through(o).Check(l); err != nil {
+		t.Errorf("true opening: %v", err)
+	}
+	half := o
+	half.HasMeta, half.Meta, half.MetaSalt = false, nil, Salt{}
+	if err := through(half).Check(l); err != nil {
+		t.Errorf("payload alone: %v", err)
+	}
+	through(Opening{EventID: sampleID, HasPayload: true, Payload: []byte{0xff, 0}, PayloadSalt: Salt{1}})
+	for name, change := range map[string]func(*Opening){
+		"another figure":     func(o *Opening) { o.Payload = []byte(`{"installed":"121"}`) },
+		"another salt":       func(o *Opening) { o.PayloadSalt[5] ^= 1 },
+		"redacted in place":  func(o *Opening) { o.Payload = bytes.Repeat([]byte{0xff}, len(o.Payload)) },
+		"reformatted":        func(o *Opening) { o.Payload = []byte(`{"installed": "120"}`) },
+		"another actor":      func(o *Opening) { o.Meta = []byte(`{"actor":"p-0043"}`) },
+		"meta as payload":    func(o *Opening) { o.Payload, o.PayloadSalt = o.Meta, o.MetaSalt },
+		"another event's id": func(o *Opening) { o.EventID[0] ^= 1 },
+	} {
+		bad := o
+		change(&bad)
+		if err := bad.Check(l); !errors.Is(err, ErrCommitment) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
