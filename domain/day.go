@@ -93,8 +93,8 @@ type Day struct {
 	OpenedAt time.Time
 	Closed   *DayClosed
 	Issued   []ReportIssued
-	Commands CommandLog
-	index    map[obligationKey]place
+	CommandLog
+	index map[obligationKey]place
 }
 
 type obligationKey struct {
@@ -106,7 +106,7 @@ type place struct{ duty, group int }
 
 // Apply folds one fact.
 func (d Day) Apply(f Fact) Day {
-	d.Commands = d.Commands.add(f.Meta)
+	d.CommandLog = d.CommandLog.add(f.Meta)
 	switch e := f.Event.(type) {
 	case DayOpened:
 		d.Opened, d.OpenedAt = &e, f.RecordedAt

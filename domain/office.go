@@ -109,12 +109,12 @@ type Office struct {
 	Unit        UnitCode
 	Tenures     []Tenure // in the order recorded
 	Authorities []Authority
-	Commands    CommandLog
+	CommandLog
 }
 
 // Apply folds one fact.
 func (o Office) Apply(f Fact) Office {
-	o.Commands = o.Commands.add(f.Meta)
+	o.CommandLog = o.CommandLog.add(f.Meta)
 	switch e := f.Event.(type) {
 	case OfficeTaken:
 		o.Unit = e.Unit

@@ -94,12 +94,12 @@ type Person struct {
 	Synthetic   bool
 	Grants      []RoleGranted // revoked ones end at their revocation
 	Credentials []Credential
-	Commands    CommandLog
+	CommandLog
 }
 
 // Apply folds one fact.
 func (p Person) Apply(f Fact) Person {
-	p.Commands = p.Commands.add(f.Meta)
+	p.CommandLog = p.CommandLog.add(f.Meta)
 	switch e := f.Event.(type) {
 	case PersonRegistered:
 		p.ID, p.Name, p.Synthetic = e.Person, e.Name, e.Synthetic

@@ -134,12 +134,12 @@ type Regime struct {
 	Exemptions []DayExempted
 	Closed     *RegimeClosed
 	Zone       *time.Location
-	Commands   CommandLog
+	CommandLog
 }
 
 // Apply folds one fact.
 func (r Regime) Apply(f Fact) Regime {
-	r.Commands = r.Commands.add(f.Meta)
+	r.CommandLog = r.CommandLog.add(f.Meta)
 	switch e := f.Event.(type) {
 	case RegimeIssued:
 		r.ID = e.Regime

@@ -73,12 +73,12 @@ type Report struct {
 	Returned   *ReportReturned
 	Breaches   []Breach
 	Reminders  int
-	Commands   CommandLog
+	CommandLog
 }
 
 // Apply folds one fact. The zero Report with its Key set is a report nobody has filed.
 func (r Report) Apply(f Fact) Report {
-	r.Commands = r.Commands.add(f.Meta)
+	r.CommandLog = r.CommandLog.add(f.Meta)
 	switch e := f.Event.(type) {
 	case ReportSubmitted:
 		r.Timeliness = e.Timeliness

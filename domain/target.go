@@ -24,13 +24,13 @@ func (TargetJudged) event()       {}
 
 // Results is what a result stream folds to.
 type Results struct {
-	Judged   []TargetJudged
-	Commands CommandLog
+	Judged []TargetJudged
+	CommandLog
 }
 
 // Apply folds one fact.
 func (r Results) Apply(f Fact) Results {
-	r.Commands = r.Commands.add(f.Meta)
+	r.CommandLog = r.CommandLog.add(f.Meta)
 	if e, ok := f.Event.(TargetJudged); ok {
 		r.Judged = append(r.Judged[:len(r.Judged):len(r.Judged)], e)
 	}

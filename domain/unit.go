@@ -98,12 +98,12 @@ type Unit struct {
 	Into      UnitCode
 	Synthetic bool
 	Periods   []UnitPeriod // sorted by From
-	Commands  CommandLog
+	CommandLog
 }
 
 // Apply folds one fact.
 func (u Unit) Apply(f Fact) Unit {
-	u.Commands = u.Commands.add(f.Meta)
+	u.CommandLog = u.CommandLog.add(f.Meta)
 	switch e := f.Event.(type) {
 	case UnitRegistered:
 		u.Code, u.Level, u.From, u.Synthetic = e.Unit, e.Level, e.EffectiveOn, e.Synthetic
