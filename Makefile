@@ -1,0 +1,63 @@
+# One way in: `make test` is everything a change must pass, on a machine with Go alone. `make help` lists the rest.
+
+GO       ?= go
+FUZZTIME ?= 20s
+# Packages in which goroutines share something run under the race detector; the others have nothing to race about.
+RACED    := /(eventlog|transparency|commands|projections|api|cmd)(/|$$)
+TIMEOUT  := 20m
+
+.PHONY: help test format vet shape plain raced build demo bench fuzz
+
+help:
+	@echo 'make test    everything a change must pass: format, vet, shape of the code, all tests'
+	@echo 'make demo    the demonstration, on http://127.0.0.1:8080'
+	@echo 'make build   the programs, into this folder'
+	@echo 'make bench   the benchmarks; results go to bench/out'
+	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME) each'
+
+test: format vet shape plain raced
+	@echo 'make test: all passed'
+
+format:
+	@echo '== gofmt'
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$bad" ]; then echo "not formatted (run gofmt -w):"; echo "$$bad"; exit 1; fi
+
+vet:
+	@echo '== go vet'
+	$(GO) vet ./...
+
+# The shape first: it is quick, and its list of skips says what the rest will not run here, and why.
+shape:
+	@echo '== the shape of the code, and what is skipped here'
+	$(GO) test -count=1 ./internal/rules
+	@$(GO) test -count=1 -run '^TestEverySkipSaysWhy$$' -v ./internal/rules | grep -E '^ +skips: ' || echo '    skips: none'
+
+plain:
+	@echo '== tests of packages without shared state'
+	$(GO) test -timeout $(TIMEOUT) $$($(GO) list ./... | grep -vE '$(RACED)')
+
+raced:
+	@echo '== tests of packages with shared state'
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then race=-race; else race=; \
+	echo 'SKIPPED: the race detector, which needs cgo and a C compiler (gcc or clang); the same tests run without it'; fi; \
+	set -x; $(GO) test $$race -timeout $(TIMEOUT) $$($(GO) list ./... | grep -E '$(RACED)')
+
+build:
+	$(GO) build -trimpath -o ./ ./cmd/...
+
+demo:
+	$(GO) run ./cmd/answerable demo
+
+bench:
+	@mkdir -p bench/out
+	$(GO) test -run '^$$' -bench . -benchmem ./... | tee bench/out/go-bench.txt
+	$(GO) run ./cmd/answerable bench --json | tee bench/out/bench.json
+
+# go test takes one fuzz target at a time.
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; \
+	done
