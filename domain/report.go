@@ -138,12 +138,12 @@ const (
 // its own judgement.
 func (r Report) Status(exempt bool) Status {
 	switch {
-	case exempt:
-		return StatusExempt
 	case r.Timeliness == OnTime:
 		return StatusOnTime
 	case r.Timeliness == Late:
 		return StatusLate
+	case exempt:
+		return StatusExempt
 	case len(r.Breaches) > 0:
 		return StatusMissing
 	}
