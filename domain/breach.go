@@ -133,25 +133,24 @@ func (r Report) Close(o Obligation, now time.Time) []Event {
 			events = append(events, breach(BreachLate, o.Due, 1))
 		}
 	}
-	if v, ok := r.Newest(); ok && o.SignOffCloses != nil && !now.Before(*o.SignOffCloses) && !r.hasBreach(BreachUnsigned) && !r.signedBy(*o.SignOffDue) {
-		events = append(events, breach(BreachUnsigned, *o.SignOffDue, v.Number))
+	if o.SignOffCloses != nil && !now.Before(*o.SignOffCloses) && !r.hasBreach(BreachUnsigned) {
+		if version, ok := r.unsignedAt(*o.SignOffDue); ok {
+			events = append(events, breach(BreachUnsigned, *o.SignOffDue, version))
+		}
 	}
 	return events
 }
 
-// signedBy reports whether, at an instant, the version that was then the newest was signed. A report filed only after
+// unsignedAt is the version that was the newest at an instant, when it was not signed then. A report filed only after
 // the sign-off deadline has nothing to be signed by it: it is late or missing, and not unsigned as well.
-func (r Report) signedBy(due time.Time) bool {
-	newest := 0
+func (r Report) unsignedAt(due time.Time) (version int, ok bool) {
 	for _, v := range r.Versions {
 		if v.ReceivedAt.Before(due) {
-			newest = v.Number
+			version = v.Number
 		}
 	}
-	if newest == 0 {
-		return true
-	}
-	return slices.ContainsFunc(r.SignOffs, func(s SignOff) bool { return s.Version == newest && s.At.Before(due) })
+	signed := slices.ContainsFunc(r.SignOffs, func(s SignOff) bool { return s.Version == version && s.At.Before(due) })
+	return version, version > 0 && !signed
 }
 
 // Explain decides a head's explanation. It is theirs who held the office at the deadline, or who holds it now.
