@@ -28,7 +28,7 @@ type DeadlineBreached struct {
 	Version       int        `json:"version,omitempty"` // the version that was late or unsigned
 }
 
-// BreachWithdrawn says that the breach did not happen: the report had been received in time.
+// BreachWithdrawn says that the breach did not happen: the report, or its sign-off, had been received in time (rule 3).
 type BreachWithdrawn struct {
 	Breach     BreachKind `json:"breach"`
 	Reason     string     `json:"reason"`

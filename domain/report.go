@@ -184,7 +184,7 @@ func (r Report) Submit(s Submission, o Obligation, form Form, previous *Content,
 		Timeliness: timeliness, Findings: findings, Children: s.Children, Missing: s.Missing,
 	}}
 	if b, ok := r.open(BreachMissing); ok && timeliness == OnTime { // rule 3: received in time, recorded after the breach
-		events = append(events, BreachWithdrawn{Breach: b.Breach, Reason: "received in time, recorded after the closing", ReceivedAt: s.ReceivedAt})
+		events = append(events, BreachWithdrawn{Breach: b.Breach, Reason: "received in time, recorded after the closing", ReceivedAt: s.ReceivedAt.UTC()})
 	}
 	return events, nil
 }

@@ -106,8 +106,12 @@ func (r Report) SignOff(a SigningAttempt, o Obligation, rules Rules, office Offi
 	if a.Statement != "" && a.Statement != statement {
 		return nil, refuse(Precondition, CodeStatement, "/statement")
 	}
-	return []Event{ReportSignedOff{Version: v.Number, Digest: v.Digest, Signer: by.ID, Capacity: right.Capacity, Title: right.Title,
-		Authority: right.Authority, Statement: statement, CheckpointSeen: a.CheckpointSeen, Signature: a.Signature}}, nil
+	events := []Event{ReportSignedOff{Version: v.Number, Digest: v.Digest, Signer: by.ID, Capacity: right.Capacity, Title: right.Title,
+		Authority: right.Authority, Statement: statement, CheckpointSeen: a.CheckpointSeen, Signature: a.Signature}}
+	if b, ok := r.open(BreachUnsigned); ok && b.Version == v.Number && a.At.Before(b.Due) { // rule 3: received in time, recorded after the breach
+		events = append(events, BreachWithdrawn{Breach: b.Breach, Reason: "signed in time, recorded after the closing", ReceivedAt: a.At.UTC()})
+	}
+	return events, nil
 }
 
 // Statement is the text a signer signs: a JSON object in the form of RFC 8785 naming unit, day, form, version, digest of
