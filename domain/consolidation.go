@@ -76,7 +76,7 @@ func Consolidate(form Form, own Figures, children []Child) (Figures, []ChildPin,
 			}
 		}
 	}
-	for name := range own {
+	for _, name := range own.Names() { // in order: the same attempt gets the same refusal
 		if f, ok := form.Field(name); !ok {
 			return nil, nil, nil, refuse(Invalid, CodeFieldUnknown, "/figures/"+name, "field", name)
 		} else if f.RollUp != RollUpOwn && f.RollUp != RollUpNone {
