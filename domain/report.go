@@ -235,6 +235,9 @@ func checkContent(c Content, note string, form Form, previous *Content) ([]Findi
 	if c.FormVersion != form.Version {
 		return nil, refuse(Invalid, CodeFormVersion, "/form_version", "version", strconv.Itoa(c.FormVersion), "current", strconv.Itoa(form.Version))
 	}
+	if len(c.Children) > MaxChildren {
+		return nil, refuse(Invalid, CodeRange, "/children", "min", "0", "max", strconv.Itoa(MaxChildren))
+	}
 	if c.Nil {
 		if len(c.Figures) > 0 {
 			return nil, refuse(Invalid, CodeNilWithFigures, "/figures")
