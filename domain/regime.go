@@ -282,7 +282,11 @@ func (r Regime) Exemption(day Day, date Date, duties []DutyID, units []UnitCode,
 		return nil, err
 	}
 	named := duties
-	if len(named) == 0 {
+	if len(named) == 0 && day.Opened != nil { // the day's list, which an amendment since then does not shorten
+		for _, d := range day.Opened.Duties {
+			named = append(named, d.Duty)
+		}
+	} else if len(named) == 0 {
 		for _, d := range r.Rules().Duties {
 			named = append(named, d.ID)
 		}
@@ -327,7 +331,7 @@ func (r Regime) dueOf(day Day, duty DutyID, date Date) (time.Time, error) {
 		return g.Due, nil
 	}
 	d, ok := r.Rules().Duty(duty)
-	if !ok {
+	if !ok || day.Opened != nil {
 		return time.Time{}, refuse(Invalid, CodeDutyUnknown, "/duty", "duty", string(duty))
 	}
 	if !r.ReportsOn(date) {
