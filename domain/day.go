@@ -239,7 +239,7 @@ func (d Day) Open(r Regime, date Date, units []Unit, now time.Time) ([]Event, er
 		return nil, refuse(NotFound, CodeRegimeUnknown, "/regime")
 	}
 	if !r.ReportsOn(date) {
-		return nil, refuse(Invalid, CodeNoObligation, "/date", "date", string(date))
+		return nil, refuse(Invalid, CodeNotReportingDay, "/date", "date", string(date))
 	}
 	if d.Opened != nil {
 		return nil, refuse(Conflict, CodeDayOpen, "/date", "date", string(date))

@@ -51,6 +51,7 @@ const (
 	CodeNotInOffice       Code = "not_in_office"
 	CodeNotInteger        Code = "not_integer"
 	CodeNotLater          Code = "not_later"
+	CodeNotReportingDay   Code = "not_reporting_day"
 	CodeNotSubmitted      Code = "not_submitted"
 	CodeOfficeHeld        Code = "office_held"
 	CodeOldVersion        Code = "old_version"
@@ -88,10 +89,11 @@ func (f Fault) Text(l Language) string {
 	if l == Vietnamese {
 		s = t.Vi
 	}
+	pairs := make([]string, 0, 2*len(f.Args))
 	for name, value := range f.Args {
-		s = strings.ReplaceAll(s, "{"+name+"}", value)
+		pairs = append(pairs, "{"+name+"}", value)
 	}
-	return s
+	return strings.NewReplacer(pairs...).Replace(s) // in one pass: a value that looks like a {name} stays as it is
 }
 
 // Explained reports whether a code has its words; a test asks it of every code.
@@ -113,7 +115,7 @@ var texts = map[Code]Wording{
 	CodeCredentialUnknown: {"Không có khóa {credential} đang dùng được.", "There is no usable credential {credential}."},
 	CodeDate:              {"“{value}” không phải là ngày hợp lệ (ví dụ 2021-02-08).", "“{value}” is not a fitting date (an example is 2021-02-08)."},
 	CodeDayClosed:         {"Ngày {date} đã khóa.", "The day {date} is closed already."},
-	CodeDayNotOpen:        {"Ngày {date} chưa được mở.", "The day {date} has not been opened."},
+	CodeDayNotOpen:        {"Ngày báo cáo này chưa được mở.", "This day has not been opened."},
 	CodeDayNotOver:        {"Ngày báo cáo chưa kết thúc; có thể khóa từ {closes}.", "The day is not over; it can be closed from {closes}."},
 	CodeDayOpen:           {"Ngày {date} đã được mở.", "The day {date} is open already."},
 	CodeDeadlinePassed:    {"Thời hạn {due} đã qua; chỉ còn có thể xét miễn lỗi.", "The deadline {due} has passed; a breach can still be excused."},
@@ -137,6 +139,7 @@ var texts = map[Code]Wording{
 	CodeNotInOffice:       {"Người {person} không giữ chức vụ hoặc quyền ký của đơn vị {unit} vào lúc này.", "Person {person} does not hold the office of unit {unit}, or a right to sign for it, at this time."},
 	CodeNotInteger:        {"Phải là số nguyên, không có phần thập phân và không đặt trong ngoặc kép.", "It must be a whole number, without decimals and without quotation marks."},
 	CodeNotLater:          {"Thời điểm phải sau {due}.", "The time must lie after {due}."},
+	CodeNotReportingDay:   {"Ngày {date} không phải là ngày báo cáo của chế độ này.", "{date} is not a reporting day of this regime."},
 	CodeNotSubmitted:      {"Đơn vị {unit} chưa gửi báo cáo ngày {date}.", "Unit {unit} has not reported for {date}."},
 	CodeOfficeHeld:        {"Chức vụ đang do {person} giữ từ {from}.", "The office is held by {person} since {from}."},
 	CodeOldVersion:        {"Bản {version} không phải là bản mới nhất; bản hiện tại là {current}.", "Version {version} is not the newest; the current one is {current}."},

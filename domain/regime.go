@@ -335,7 +335,7 @@ func (r Regime) dueOf(day Day, duty DutyID, date Date) (time.Time, error) {
 		return time.Time{}, refuse(Invalid, CodeDutyUnknown, "/duty", "duty", string(duty))
 	}
 	if !r.ReportsOn(date) {
-		return time.Time{}, refuse(Invalid, CodeNoObligation, "/date", "date", string(date))
+		return time.Time{}, refuse(Invalid, CodeNotReportingDay, "/date", "date", string(date))
 	}
 	return d.Due.On(date, r.Zone)
 }
