@@ -36,7 +36,7 @@ type DutyGroup struct {
 	Units  []UnitCode `json:"units"`
 }
 
-// DayClosed says that every deadline of the day has passed and what came of it.
+// DayClosed says that every deadline of sending has passed and what came of it. The sign-offs of the day may be due later.
 type DayClosed struct {
 	Regime        RegimeID  `json:"regime"`
 	Date          Date      `json:"date"`
@@ -208,20 +208,21 @@ func (d Day) Children(form FormID, parent UnitCode) []UnitCode {
 	if d.Opened == nil {
 		return nil
 	}
+	var out []UnitCode
 	for _, duty := range d.Opened.Duties {
 		if duty.Form != form {
 			continue
 		}
 		for _, g := range duty.Groups {
 			if g.Parent == parent {
-				return g.Units
+				out = append(out, g.Units...)
 			}
 		}
 	}
-	return nil
+	return sortedUnits(out)
 }
 
-// LastClose is the instant from which the whole day can be closed.
+// LastClose is the instant from which the whole day can be closed: the last deadline of sending, with its grace.
 func (d Day) LastClose(r Regime) time.Time {
 	var last time.Time
 	for _, o := range d.Obligations(r) {
@@ -246,6 +247,7 @@ func (d Day) Open(r Regime, date Date, units []Unit, now time.Time) ([]Event, er
 	}
 	opened := DayOpened{Regime: r.ID, Date: date, RegimeVersion: r.Version()}
 	rules := r.Rules()
+	owed := map[obligationKey]bool{} // a unit owes a form once a day, under the first duty that it holds
 	for _, duty := range rules.Duties {
 		due, err := duty.Due.On(date, r.Zone)
 		if err != nil {
@@ -267,8 +269,12 @@ func (d Day) Open(r Regime, date Date, units []Unit, now time.Time) ([]Event, er
 		groups := map[UnitCode][]UnitCode{}
 		n := 0
 		for _, u := range units {
-			if u.ActiveOn(date) && duty.Holders.Hold(u) {
-				groups[u.ParentOn(date)] = append(groups[u.ParentOn(date)], u.Code)
+			was := u.On(date)
+			u.Type, u.Parent = was.Type, was.Parent // as of the day, whatever is known to come (rule 15)
+			owes := obligationKey{duty.Form, u.Code}
+			if u.ActiveOn(date) && duty.Holders.Hold(u) && !owed[owes] {
+				owed[owes] = true
+				groups[u.Parent] = append(groups[u.Parent], u.Code)
 				n++
 			}
 		}

@@ -87,7 +87,8 @@ type Wording struct {
 	En string `json:"en"`
 }
 
-// Duty is one paragraph of the order: who reports which form by when.
+// Duty is one paragraph of the order: who reports which form by when. Two duties may ask for one form; a unit that holds
+// both owes it once, under the one listed first.
 type Duty struct {
 	ID           DutyID    `json:"duty"`
 	Item         string    `json:"item"` // paragraph of the order, "2a"
