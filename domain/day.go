@@ -321,6 +321,10 @@ func (d Day) Close(r Regime, counts Counts, digest, position string, now time.Ti
 	case now.Before(d.LastClose(r)):
 		return nil, refuse(Conflict, CodeDayNotOver, "/date", "closes", d.LastClose(r).Format(time.RFC3339))
 	}
+	owed, counted := len(d.Obligations(r)), counts.OnTime+counts.Late+counts.Missing+counts.Exempt
+	if counts.Obligations != owed || counted != owed { // a wrong count would stand for ever
+		return nil, refuse(Conflict, CodeCounts, "/counts", "counted", strconv.Itoa(counted), "obligations", strconv.Itoa(owed))
+	}
 	return []Event{DayClosed{Regime: d.Opened.Regime, Date: d.Opened.Date, RegimeVersion: d.Opened.RegimeVersion,
 		ClosedAt: now.UTC(), Counts: counts, ViewsDigest: digest, ViewsPosition: position}}, nil
 }

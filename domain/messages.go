@@ -23,6 +23,7 @@ const (
 	CodeChoice            Code = "choice"
 	CodeClock             Code = "clock"
 	CodeClockTime         Code = "clock_time"
+	CodeCounts            Code = "counts"
 	CodeCredentialExists  Code = "credential_exists"
 	CodeCredentialUnknown Code = "credential_unknown"
 	CodeDate              Code = "date"
@@ -111,6 +112,7 @@ var texts = map[Code]Wording{
 	CodeChoice:            {"“{value}” không phải là một lựa chọn hợp lệ.", "“{value}” is not one of the choices."},
 	CodeClock:             {"Thời điểm nhận {value} nằm sau đồng hồ của sổ.", "The time of receipt {value} lies after the ledger's clock."},
 	CodeClockTime:         {"“{value}” không phải là giờ hợp lệ ở vị trí này (ví dụ 15:00).", "“{value}” is not a fitting time of day (an example is 15:00)."},
+	CodeCounts:            {"Số đếm của ngày không khớp: đếm được {counted} trên {obligations} nghĩa vụ báo cáo.", "The counts of the day do not add up: {counted} counted of {obligations} obligations."},
 	CodeCredentialExists:  {"Khóa {credential} đã được đăng ký.", "Credential {credential} is already enrolled."},
 	CodeCredentialUnknown: {"Không có khóa {credential} đang dùng được.", "There is no usable credential {credential}."},
 	CodeDate:              {"“{value}” không phải là ngày hợp lệ (ví dụ 2021-02-08).", "“{value}” is not a fitting date (an example is 2021-02-08)."},
