@@ -99,6 +99,16 @@ type Unit struct {
 	Synthetic bool
 	Periods   []UnitPeriod // sorted by From
 	CommandLog
+	changes []unitChange // as recorded, which need not be the order in which they take effect
+}
+
+// unitChange is one recorded change: what it sets, from a day on.
+type unitChange struct {
+	from                   Date
+	typ, name, nameEn      string
+	parent                 UnitCode
+	setsType, setsName     bool
+	setsNameEn, setsParent bool
 }
 
 // Apply folds one fact.
@@ -107,19 +117,14 @@ func (u Unit) Apply(f Fact) Unit {
 	switch e := f.Event.(type) {
 	case UnitRegistered:
 		u.Code, u.Level, u.From, u.Synthetic = e.Unit, e.Level, e.EffectiveOn, e.Synthetic
-		u = u.period(UnitPeriod{e.EffectiveOn, e.Type, e.Name, e.NameEn, e.Parent})
+		u = u.changed(unitChange{from: e.EffectiveOn, typ: e.Type, setsType: true, name: e.Name, setsName: true,
+			nameEn: e.NameEn, setsNameEn: true, parent: e.Parent, setsParent: true})
 	case UnitRenamed:
-		p := u.On(e.EffectiveOn)
-		p.From, p.Name, p.NameEn = e.EffectiveOn, e.Name, e.NameEn
-		u = u.period(p)
+		u = u.changed(unitChange{from: e.EffectiveOn, name: e.Name, setsName: true, nameEn: e.NameEn, setsNameEn: true})
 	case UnitReclassified:
-		p := u.On(e.EffectiveOn)
-		p.From, p.Type, p.Name = e.EffectiveOn, e.Type, e.Name
-		u = u.period(p)
+		u = u.changed(unitChange{from: e.EffectiveOn, typ: e.Type, setsType: true, name: e.Name, setsName: true})
 	case UnitMoved:
-		p := u.On(e.EffectiveOn)
-		p.From, p.Parent = e.EffectiveOn, e.Parent
-		u = u.period(p)
+		u = u.changed(unitChange{from: e.EffectiveOn, parent: e.Parent, setsParent: true})
 	case UnitMerged:
 		u.Until, u.Into = e.EffectiveOn, e.Into
 	case UnitDissolved:
@@ -128,11 +133,34 @@ func (u Unit) Apply(f Fact) Unit {
 	return u
 }
 
-func (u Unit) period(p UnitPeriod) Unit {
-	u.Periods = append(slices.Clone(u.Periods), p)
-	slices.SortStableFunc(u.Periods, func(a, b UnitPeriod) int { return compareString(a.From, b.From) })
-	last := u.Periods[len(u.Periods)-1]
-	u.Type, u.Name, u.NameEn, u.Parent = last.Type, last.Name, last.NameEn, last.Parent
+// changed takes one more change and tells the periods anew: what a change sets holds until a later day sets it again,
+// also when that later change was recorded first.
+func (u Unit) changed(c unitChange) Unit {
+	u.changes = append(slices.Clip(u.changes), c)
+	inEffect := slices.Clone(u.changes)
+	slices.SortStableFunc(inEffect, func(a, b unitChange) int { return compareString(a.from, b.from) })
+	u.Periods = make([]UnitPeriod, 0, len(inEffect))
+	var p UnitPeriod
+	for _, c := range inEffect {
+		if n := len(u.Periods); n > 0 && c.from == p.From {
+			u.Periods = u.Periods[:n-1]
+		}
+		p.From = c.from
+		if c.setsType {
+			p.Type = c.typ
+		}
+		if c.setsName {
+			p.Name = c.name
+		}
+		if c.setsNameEn {
+			p.NameEn = c.nameEn
+		}
+		if c.setsParent {
+			p.Parent = c.parent
+		}
+		u.Periods = append(u.Periods, p)
+	}
+	u.Type, u.Name, u.NameEn, u.Parent = p.Type, p.Name, p.NameEn, p.Parent
 	return u
 }
 
