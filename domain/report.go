@@ -62,6 +62,10 @@ type Version struct {
 	ReceivedAt time.Time
 	RecordedAt time.Time
 	EventID    string
+	// FiguresOf is the version whose figures these are, FiguresAt when it was recorded: an erratum of form keeps those
+	// of its predecessor, and so does who answers for them (rule 8).
+	FiguresOf int
+	FiguresAt time.Time
 }
 
 // Report is what a report's stream folds to.
@@ -85,14 +89,19 @@ func (r Report) Apply(f Fact) Report {
 		r.Versions = append(slices.Clip(r.Versions), Version{
 			Number: 1, Content: Content{e.FormVersion, e.Figures, e.Nil, e.Children}, Note: e.Note, Digest: e.Digest,
 			Findings: e.Findings, Missing: e.Missing, Filer: f.Actor, Channel: f.Channel,
-			ReceivedAt: f.ReceivedAt, RecordedAt: f.RecordedAt, EventID: f.EventID.String(),
+			ReceivedAt: f.ReceivedAt, RecordedAt: f.RecordedAt, EventID: f.EventID.String(), FiguresOf: 1, FiguresAt: f.RecordedAt,
 		})
 	case ReportCorrected:
 		r.Returned = nil
+		of, at := e.Version, f.RecordedAt
+		if v, ok := r.Newest(); ok && e.Correction == CorrectionErratum {
+			of, at = v.FiguresOf, v.FiguresAt
+		}
 		r.Versions = append(slices.Clip(r.Versions), Version{
 			Number: e.Version, Content: Content{e.FormVersion, e.Figures, e.Nil, e.Children}, Note: e.Note, Digest: e.Digest,
 			Correction: e.Correction, Reason: e.Reason, Findings: e.Findings, Missing: e.Missing, Filer: f.Actor,
 			Channel: f.Channel, ReceivedAt: f.ReceivedAt, RecordedAt: f.RecordedAt, EventID: f.EventID.String(),
+			FiguresOf: of, FiguresAt: at,
 		})
 	case ReportReturned:
 		r.Returned = &e

@@ -162,10 +162,11 @@ func appendJSONString(b []byte, s string) []byte {
 }
 
 // Answerable is the person who answers for a figure: the head in office at its deadline; for a corrected figure the head
-// in office when the correction was recorded (rule 8). false is a vacancy: then the level above answers.
+// in office when the correction was recorded (rule 8). An erratum of form corrects no figure. false is a vacancy: then the
+// level above answers. v is a version of a folded report.
 func Answerable(o Office, v Version, due time.Time) (Tenure, bool) {
-	if v.Number > 1 {
-		return o.HeadAt(v.RecordedAt)
+	if v.FiguresOf > 1 {
+		return o.HeadAt(v.FiguresAt)
 	}
 	return o.HeadAt(due)
 }
