@@ -314,6 +314,9 @@ func (r Regime) Close(last Date, reason string, by Actor) ([]Event, error) {
 	if r.Closed != nil {
 		return nil, refuse(Conflict, CodeRegimeClosed, "", "regime", string(r.ID))
 	}
+	if _, err := ParseDate(string(last)); err != nil {
+		return nil, refuse(Invalid, CodeDate, "/last_day", "value", string(last))
+	}
 	return []Event{RegimeClosed{Regime: r.ID, LastDay: last, Reason: reason, GrantedBy: by.ID}}, nil
 }
 
@@ -411,8 +414,18 @@ func (r Rules) check() error {
 			}
 		}
 	}
+	for i, d := range r.SkipDays { // a misspelt one would skip nothing
+		if _, err := ParseDate(string(d)); err != nil {
+			add(CodeDate, "/skip_days/"+strconv.Itoa(i), "value", string(d))
+		}
+	}
+	targets := map[string]bool{}
 	for i, t := range r.Targets {
 		at := "/targets/" + strconv.Itoa(i)
+		if !ValidID(t.ID) || targets[t.ID] { // a target is judged once by its id
+			add(CodeID, at+"/target", "value", t.ID)
+		}
+		targets[t.ID] = true
 		if _, ok := r.Duty(t.Duty); !ok {
 			add(CodeDutyUnknown, at+"/duty", "duty", string(t.Duty))
 		}
