@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"time"
+	_ "time/tzdata" // the zones of other regimes, on a machine without the database: a fold must not depend on the machine
 )
 
 // Date is a civil day of a regime, "2006-01-02", without a zone: the zone is the regime's.
