@@ -214,6 +214,10 @@ func (p Person) GrantRole(role Role, unit UnitCode, from time.Time, until *time.
 	if until != nil && !until.After(from) {
 		return nil, refuse(Invalid, CodeNotLater, "/until", "due", from.Format(time.RFC3339))
 	}
+	if until != nil {
+		end := until.UTC()
+		until = &end
+	}
 	return []Event{RoleGranted{Person: p.ID, Role: role, Unit: unit, From: from.UTC(), Until: until, GrantedBy: by.ID}}, nil
 }
 

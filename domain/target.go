@@ -37,8 +37,12 @@ func (r Results) Apply(f Fact) Results {
 	return r
 }
 
-// Judge decides a target from the newest version of the report it is measured on; nothing when it was judged already.
+// Judge decides a target from the newest version of the report it is measured on; nothing when it was judged already, or
+// when the unit was freed of reporting what it would be judged on.
 func (r Results) Judge(t Target, o Obligation, report Report) []Event {
+	if o.Exempt != nil {
+		return nil
+	}
 	for _, j := range r.Judged {
 		if j.Target == t.ID && j.Date == o.Key.Date {
 			return nil
@@ -54,7 +58,7 @@ func (r Results) Judge(t Target, o Obligation, report Report) []Event {
 	return []Event{e}
 }
 
-// AtLeast compares n/d with a percentage exactly, also where 100*n passes 64 bits.
+// AtLeast compares n/d with a percentage exactly, also where 100*n passes 64 bits. None of the three is negative.
 func AtLeast(n, d int64, percent int) bool {
 	h1, l1 := bits.Mul64(uint64(n), 100)
 	h2, l2 := bits.Mul64(uint64(d), uint64(percent))
