@@ -29,6 +29,10 @@ var (
 	ErrCommitment = errors.New("opening does not match the commitment")
 	// ErrOrigin: the thing belongs to another log.
 	ErrOrigin = errors.New("another log")
+	// ErrSequence: an entry is missing, doubled, out of order or dated before the one ahead of it in its stream.
+	ErrSequence = errors.New("entries out of sequence")
+	// ErrTime: an entry's recorded time lies outside the bounds the witnesses' clocks give.
+	ErrTime = errors.New("recorded time contradicts the witnesses")
 	// ErrFork: two signed checkpoints of one log contradict each other.
 	ErrFork = errors.New("the log was forked")
 	// ErrNotYet: no checkpoint covers the leaf yet; ask again later.

@@ -1,9 +1,11 @@
 package transparency
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -111,4 +113,28 @@ func CheckKeyName(name string) error {
 		return fmt.Errorf("key name %q: want text without blanks or '+': %w", name, ErrMalformed)
 	}
 	return nil
+}
+
+// With adds signature lines. Of each key the first line and the newest stay: a witness that is asked again says the same
+// of a later time, and only the two ends of that span tell anything.
+func (n Note) With(sigs ...Signature) Note {
+	out := Note{Text: n.Text, Signatures: slices.Clone(n.Signatures)}
+	for _, s := range sigs {
+		var of []int
+		repeated := false
+		for i, have := range out.Signatures {
+			if have.Name == s.Name && have.KeyID == s.KeyID {
+				of = append(of, i)
+				repeated = repeated || bytes.Equal(have.Sig, s.Sig)
+			}
+		}
+		switch {
+		case repeated:
+		case len(of) < 2:
+			out.Signatures = append(out.Signatures, s)
+		default:
+			out.Signatures[of[len(of)-1]] = s
+		}
+	}
+	return out
 }

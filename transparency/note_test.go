@@ -329,4 +329,3 @@ func TestVerifierKeyStrict(t *testing.T) {
 		}
 	})
 }
-

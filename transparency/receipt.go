@@ -111,7 +111,7 @@ func (v ReceiptVerdict) open(o *Opening) (ReceiptVerdict, error) {
 
 // IsFault reports whether err means that evidence was looked at and found wanting, as opposed to a failure to look.
 func IsFault(err error) bool {
-	for _, kind := range []error{ErrMalformed, ErrSignature, ErrProof, ErrCommitment, ErrOrigin, ErrFork} {
+	for _, kind := range []error{ErrMalformed, ErrSignature, ErrProof, ErrCommitment, ErrOrigin, ErrFork, ErrSequence, ErrTime} {
 		if errors.Is(err, kind) {
 			return true
 		}

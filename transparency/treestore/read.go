@@ -1,0 +1,155 @@
+package treestore
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/transparency"
+)
+
+type run struct {
+	first  [2]int64
+	leaves []byte
+	places []byte
+}
+
+func readRun(c *sqlite.Conn, n int64) (r run, err error) {
+	found := false
+	err = sqlitex.Execute(c, `SELECT commit_position, prepare_position, leaves, places FROM run WHERE n = ?`, &sqlitex.ExecOptions{
+		Args: []any{n},
+		ResultFunc: func(st *sqlite.Stmt) error {
+			found = true
+			r.first = [2]int64{st.ColumnInt64(0), st.ColumnInt64(1)}
+			r.leaves, r.places = blob(st, 2), blob(st, 3)
+			return nil
+		},
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("run %d is missing: %w", n, eventlog.ErrDamaged)
+	}
+	return r, err
+}
+
+func readTile(c *sqlite.Conn, level int, n int64) (hashes []byte, err error) {
+	found := false
+	err = sqlitex.Execute(c, `SELECT hashes FROM tile WHERE id = ?`, &sqlitex.ExecOptions{
+		Args: []any{tileID(level, n)},
+		ResultFunc: func(st *sqlite.Stmt) error {
+			found, hashes = true, blob(st, 0)
+			return nil
+		},
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("tile %d of level %d is missing: %w", n, level, eventlog.ErrDamaged)
+	}
+	return hashes, err
+}
+
+func blob(st *sqlite.Stmt, col int) []byte {
+	b := make([]byte, st.ColumnLen(col))
+	st.ColumnBytes(col, b)
+	return b
+}
+
+// read runs f on a connection that sees one state of the file throughout.
+func (s *Store) read(ctx context.Context, f func(c *sqlite.Conn) error) (err error) {
+	c, err := s.pool.Take(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.pool.Put(c)
+	defer sqlitex.Save(c)(&err)
+	return f(c)
+}
+
+// Entries gives the leaves from lo up to, not including, hi, as they were hashed, with their places in the event log.
+func (s *Store) Entries(ctx context.Context, lo, hi int64) (entries []Entry, err error) {
+	err = s.read(ctx, func(c *sqlite.Conn) error {
+		for n := lo / runLength; n*runLength < hi; n++ {
+			r, err := readRun(c, n)
+			if err != nil {
+				return err
+			}
+			all, err := transparency.SplitEntries(r.leaves)
+			if err != nil {
+				return fmt.Errorf("run %d: %w: %w", n, err, eventlog.ErrDamaged)
+			}
+			from, to := max(lo-n*runLength, 0), min(hi-n*runLength, runLength)
+			if to > int64(len(all)) || len(r.places) != len(all)*placeBytes {
+				return fmt.Errorf("run %d holds %d leaves and %d bytes of places, want %d: %w", n, len(all), len(r.places), to, eventlog.ErrDamaged)
+			}
+			for i := from; i < to; i++ {
+				entries = append(entries, Entry{all[i], placeAt(r.places, int(i))})
+			}
+		}
+		return nil
+	})
+	return entries, wrap(err, "read leaves %d to %d", lo, hi)
+}
+
+// Leaf gives one leaf and its place in the event log.
+func (s *Store) Leaf(ctx context.Context, index int64) ([]byte, eventlog.Position, error) {
+	e, err := s.Entries(ctx, index, index+1)
+	if err != nil {
+		return nil, eventlog.Position{}, err
+	}
+	return e[0].Leaf, e[0].Position, nil
+}
+
+// Index finds the leaf of the event at a position of the event log. found is false when it is not in the tree (yet).
+func (s *Store) Index(ctx context.Context, at eventlog.Position) (index int64, found bool, err error) {
+	err = s.read(ctx, func(c *sqlite.Conn) error {
+		return sqlitex.Execute(c, `SELECT n, places FROM run WHERE (commit_position, prepare_position) <= (?, ?) ORDER BY commit_position DESC, prepare_position DESC LIMIT 1`, &sqlitex.ExecOptions{
+			Args: []any{int64(at.Commit), int64(at.Prepare)},
+			ResultFunc: func(st *sqlite.Stmt) error {
+				places := blob(st, 1)
+				for i := range len(places) / placeBytes {
+					if placeAt(places, i) == at {
+						index, found = st.ColumnInt64(0)*runLength+int64(i), true
+					}
+				}
+				return nil
+			},
+		})
+	})
+	return index, found, wrap(err, "find the leaf at position %s", at)
+}
+
+// Tile gives a tile's hashes, or a bundle's entries, exactly Width of them.
+func (s *Store) Tile(ctx context.Context, id transparency.TileID) (b []byte, err error) {
+	if id.Level == transparency.EntriesLevel {
+		lo := id.N * transparency.TileWidth
+		entries, err := s.Entries(ctx, lo, lo+int64(id.Width))
+		for _, e := range entries {
+			b = transparency.AppendEntry(b, e.Leaf)
+		}
+		return b, err
+	}
+	err = s.read(ctx, func(c *sqlite.Conn) (err error) {
+		b, err = readTile(c, id.Level, id.N)
+		return err
+	})
+	if err == nil && len(b) < id.Width*tlog.HashSize {
+		err = fmt.Errorf("it holds %d hashes: %w", len(b)/tlog.HashSize, eventlog.ErrDamaged)
+	}
+	if err != nil {
+		return nil, wrap(err, "read %s", id.Path())
+	}
+	return b[:id.Width*tlog.HashSize], nil
+}
+
+// Hashes reads the hashes of the tree of the given size, in the numbering of tlog.
+func (s *Store) Hashes(ctx context.Context, size int64) tlog.HashReader {
+	return transparency.HashReader(size, func(t transparency.TileID) ([]byte, error) { return s.Tile(ctx, t) })
+}
+
+// Root is the root of the tree's first size leaves.
+func (s *Store) Root(ctx context.Context, size int64) (tlog.Hash, error) {
+	h, err := tlog.TreeHash(size, s.Hashes(ctx, size))
+	return h, wrap(err, "root at size %d", size)
+}

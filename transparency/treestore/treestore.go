@@ -1,0 +1,445 @@
+// Package treestore keeps the transparency log's tree in one SQLite file: the leaves as they were hashed, their places in
+// the event log, the tiles of the tree and every checkpoint that was ever signed.
+//
+// Its promise: leaves, hashes and the position they go up to move in one transaction that survives power loss, so a
+// process killed at any instant finds a tree that matches its position. Leaves are only ever added at the end.
+//
+// Its failure model: the file may be lost, damaged or replaced by an older copy. Loss costs nothing but time, for the tree
+// is a function of the event log; Check finds damage; an older copy is found out by the Guard, a second copy of the last
+// signed checkpoint that is kept elsewhere and moves before anything is published.
+package treestore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/transparency"
+)
+
+const (
+	applicationID = 0x616e7372 // "ansr"
+	schemaVersion = 1
+
+	// runLength is how many leaves share a row. One row for each leaf would cost more than hashing it; a row of 256, the
+	// width of a public bundle, would be written again in full (about 150 kB) for each single late leaf.
+	runLength = 32
+	// placeBytes is a position in the event log as stored: commit and prepare, big-endian.
+	placeBytes = 16
+	// readers is how many readings go on at once.
+	readers = 4
+)
+
+// The hashes are stored as full-height tiles: the rows are what the public tiles are, and there are two for 256 leaves
+// instead of 511.
+const schema = `
+CREATE TABLE tree (
+	one      INTEGER PRIMARY KEY CHECK (one = 1),
+	origin   TEXT    NOT NULL,
+	prefixes TEXT    NOT NULL,
+	size     INTEGER NOT NULL
+) STRICT;
+CREATE TABLE run (
+	n       INTEGER PRIMARY KEY,
+	commit_position  INTEGER NOT NULL,
+	prepare_position INTEGER NOT NULL,
+	leaves  BLOB    NOT NULL,
+	places  BLOB    NOT NULL,
+	UNIQUE (commit_position, prepare_position)
+) STRICT;
+CREATE TABLE tile (
+	id     INTEGER PRIMARY KEY,
+	hashes BLOB    NOT NULL
+) STRICT;
+CREATE TABLE checkpoint (
+	size         INTEGER PRIMARY KEY,
+	note         BLOB    NOT NULL,
+	signed_at_us INTEGER NOT NULL
+) STRICT;
+CREATE TABLE erased (
+	event_id     BLOB    PRIMARY KEY,
+	erased_at_us INTEGER NOT NULL,
+	reason       TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+`
+
+// Options say which tree is meant.
+type Options struct {
+	Path     string
+	Origin   string
+	Prefixes []string // which streams the log covers; must never change. None: all
+	Create   bool     // make the file when it is not there
+}
+
+// Entry is a leaf on its way into the tree.
+type Entry struct {
+	Leaf     []byte
+	Position eventlog.Position
+}
+
+// Store is an open tree. Every method is safe for concurrent use.
+type Store struct {
+	origin string
+	filter eventlog.Filter
+	pool   *sqlitex.Pool
+
+	mu     sync.Mutex // owns what follows
+	w      *sqlite.Conn
+	tail   tail
+	closed bool
+}
+
+// tail is the growing end of the tree, kept in memory so that an append reads nothing.
+type tail struct {
+	size   int64
+	last   eventlog.Position
+	leaves []byte   // of the last, incomplete run
+	places []byte   // likewise
+	first  [2]int64 // position of that run's first leaf
+	edge   [][]byte // by level: the hashes of the last, incomplete tile
+}
+
+// Open opens the tree.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if _, err := os.Stat(o.Path); err != nil && !o.Create {
+		return nil, fmt.Errorf("treestore: open: %w", err)
+	}
+	s := &Store{origin: o.Origin, filter: eventlog.Filter{Prefixes: o.Prefixes}}
+	var err error
+	if s.w, err = sqlite.OpenConn(o.Path, sqlite.OpenReadWrite, sqlite.OpenCreate); err != nil {
+		return nil, wrap(err, "open %s", o.Path)
+	}
+	if err := s.prepare(o); err != nil {
+		s.w.Close()
+		return nil, wrap(err, "open %s", o.Path)
+	}
+	s.pool, err = sqlitex.NewPool(o.Path, sqlitex.PoolOptions{Flags: sqlite.OpenReadOnly, PoolSize: readers, PrepareConn: func(c *sqlite.Conn) error {
+		return sqlitex.ExecuteTransient(c, `PRAGMA cell_size_check = ON`, nil)
+	}})
+	if err != nil {
+		s.w.Close()
+		return nil, wrap(err, "open %s", o.Path)
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(o Options) error {
+	s.w.SetBusyTimeout(5 * time.Second)
+	// FULL, not NORMAL: after a power loss NORMAL may lose the last transaction, and a checkpoint over leaves that
+	// vanished is a fork.
+	for _, p := range []string{`PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`} {
+		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
+			return err
+		}
+	}
+	version, err := pragma(s.w, "user_version")
+	if err != nil {
+		return err
+	}
+	app, err := pragma(s.w, "application_id")
+	if err != nil {
+		return err
+	}
+	switch {
+	case version == 0 && app == 0:
+		if !o.Create {
+			return fmt.Errorf("the file is empty: %w", eventlog.ErrDamaged)
+		}
+		if err := transparency.CheckKeyName(o.Origin); err != nil {
+			return err
+		}
+		if err := s.create(o); err != nil {
+			return err
+		}
+	case app != applicationID:
+		return fmt.Errorf("the file belongs to another program: %w", eventlog.ErrDamaged)
+	case version != schemaVersion:
+		return fmt.Errorf("the file has version %d, this program writes %d: %w", version, schemaVersion, eventlog.ErrInvalid)
+	}
+	return s.load(o)
+}
+
+func (s *Store) create(o Options) (err error) {
+	defer sqlitex.Save(s.w)(&err)
+	if err := sqlitex.ExecuteScript(s.w, schema, nil); err != nil {
+		return err
+	}
+	if err := sqlitex.Execute(s.w, `INSERT INTO tree VALUES (1, ?, ?, 0)`, &sqlitex.ExecOptions{Args: []any{o.Origin, strings.Join(o.Prefixes, "\n")}}); err != nil {
+		return err
+	}
+	for _, p := range []string{fmt.Sprintf(`PRAGMA application_id = %d`, applicationID), fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion)} {
+		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pragma(c *sqlite.Conn, name string) (n int64, err error) {
+	err = sqlitex.ExecuteTransient(c, `PRAGMA `+name, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+		n = st.ColumnInt64(0)
+		return nil
+	}})
+	return n, err
+}
+
+// load reads the growing end. It is called on opening, and again when a transaction failed and the memory may be ahead.
+func (s *Store) load(o Options) error {
+	var t tail
+	var origin, prefixes string
+	found := false
+	err := sqlitex.Execute(s.w, `SELECT origin, prefixes, size FROM tree`, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+		origin, prefixes, t.size, found = st.ColumnText(0), st.ColumnText(1), st.ColumnInt64(2), true
+		return nil
+	}})
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return fmt.Errorf("the tree's own row is missing: %w", eventlog.ErrDamaged)
+	case o.Origin != "" && origin != o.Origin:
+		return fmt.Errorf("the tree is of log %s, not %s: %w", origin, o.Origin, transparency.ErrOrigin)
+	case o.Origin != "" && prefixes != strings.Join(o.Prefixes, "\n"):
+		return fmt.Errorf("the tree covers the streams %q, not %q; what a log covers never changes: %w", prefixes, o.Prefixes, eventlog.ErrInvalid)
+	}
+	s.origin = origin
+	if prefixes != "" {
+		s.filter = eventlog.Filter{Prefixes: strings.Split(prefixes, "\n")}
+	}
+	if t.size > 0 {
+		r, err := readRun(s.w, (t.size-1)/runLength)
+		if err != nil {
+			return err
+		}
+		if want := int((t.size-1)%runLength) + 1; len(r.places) != want*placeBytes {
+			return fmt.Errorf("the last run holds %d leaves, want %d: %w", len(r.places)/placeBytes, want, eventlog.ErrDamaged)
+		}
+		t.last = placeAt(r.places, len(r.places)/placeBytes-1)
+		if t.size%runLength != 0 {
+			t.leaves, t.places, t.first = r.leaves, r.places, r.first
+		}
+	}
+	for level := 0; t.size>>(level*transparency.TileHeight) > 0; level++ {
+		count := t.size >> (level * transparency.TileHeight)
+		var hashes []byte
+		if w := int(count % transparency.TileWidth); w > 0 {
+			if hashes, err = readTile(s.w, level, count/transparency.TileWidth); err != nil {
+				return err
+			}
+			if len(hashes) != w*tlog.HashSize {
+				return fmt.Errorf("the last tile of level %d holds %d bytes, want %d: %w", level, len(hashes), w*tlog.HashSize, eventlog.ErrDamaged)
+			}
+		}
+		t.edge = append(t.edge, hashes)
+	}
+	s.tail = t
+	return nil
+}
+
+// Close releases the file. Closing twice is harmless.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := s.pool.Close()
+	if cerr := s.w.Close(); err == nil {
+		err = cerr
+	}
+	return wrap(err, "close")
+}
+
+// Origin is the log's name.
+func (s *Store) Origin() string { return s.origin }
+
+// Filter is which streams the log covers.
+func (s *Store) Filter() eventlog.Filter { return s.filter }
+
+// Size is the number of leaves stored, signed or not.
+func (s *Store) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tail.size
+}
+
+// Last is the position of the newest leaf's event, zero for an empty tree.
+func (s *Store) Last() eventlog.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tail.last
+}
+
+// Append adds leaves at the end, all or none, when the tree has exactly size leaves. Positions must ascend: an event that
+// is in the tree cannot enter it again. The slices are not kept.
+func (s *Store) Append(ctx context.Context, size int64, entries []Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tail.size != size {
+		return fmt.Errorf("treestore: append at %d: the tree has %d leaves: %w", size, s.tail.size, eventlog.ErrInvalid)
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("treestore: append at %d: %w", size, err)
+	}
+	err := s.append(entries)
+	if err == nil {
+		return nil
+	}
+	if lerr := s.load(Options{}); lerr != nil {
+		err = errors.Join(err, lerr)
+	}
+	return wrap(err, "append %d leaves at %d", len(entries), size)
+}
+
+func (s *Store) append(entries []Entry) (err error) {
+	end, err := sqlitex.ImmediateTransaction(s.w)
+	if err != nil {
+		return err
+	}
+	defer end(&err)
+	t := &s.tail
+	for i, e := range entries {
+		if t.last.Compare(e.Position) >= 0 {
+			return fmt.Errorf("leaf %d: its position %s is not beyond %s: %w", t.size+int64(i), e.Position, t.last, eventlog.ErrInvalid)
+		}
+		if len(e.Leaf) == 0 || len(e.Leaf) > transparency.MaxLeafBytes {
+			return fmt.Errorf("leaf %d has %d bytes: %w", t.size+int64(i), len(e.Leaf), eventlog.ErrTooLarge)
+		}
+		t.last = e.Position
+		if len(t.places) == 0 {
+			t.first = [2]int64{int64(e.Position.Commit), int64(e.Position.Prepare)}
+		}
+		t.leaves = transparency.AppendEntry(t.leaves, e.Leaf)
+		t.places = appendPlace(t.places, e.Position)
+		if len(t.places) == runLength*placeBytes {
+			if err := s.writeRun((t.size + int64(i)) / runLength); err != nil {
+				return err
+			}
+			t.leaves, t.places = t.leaves[:0], t.places[:0]
+		}
+		h := transparency.LeafHash(e.Leaf)
+		if err := s.addHash(0, (t.size+int64(i))/transparency.TileWidth, h); err != nil {
+			return err
+		}
+	}
+	t.size += int64(len(entries))
+	if len(t.places) > 0 {
+		if err := s.writeRun(t.size / runLength); err != nil {
+			return err
+		}
+	}
+	for level, hashes := range t.edge {
+		if len(hashes) > 0 {
+			if err := s.writeTile(level, t.size>>(level*transparency.TileHeight)/transparency.TileWidth, hashes); err != nil {
+				return err
+			}
+		}
+	}
+	return sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{t.size}})
+}
+
+// addHash puts a hash into the growing tile n of a level. A tile that is full is written and hashed into the one above.
+func (s *Store) addHash(level int, n int64, h tlog.Hash) error {
+	t := &s.tail
+	if level == len(t.edge) {
+		t.edge = append(t.edge, nil)
+	}
+	t.edge[level] = append(t.edge[level], h[:]...)
+	if len(t.edge[level]) < transparency.TileWidth*tlog.HashSize {
+		return nil
+	}
+	if err := s.writeTile(level, n, t.edge[level]); err != nil {
+		return err
+	}
+	up := transparency.TileRoot(hashesOf(t.edge[level]))
+	t.edge[level] = t.edge[level][:0]
+	return s.addHash(level+1, n/transparency.TileWidth, up)
+}
+
+func hashesOf(b []byte) []tlog.Hash {
+	hs := make([]tlog.Hash, len(b)/tlog.HashSize)
+	for i := range hs {
+		hs[i] = tlog.Hash(b[i*tlog.HashSize:])
+	}
+	return hs
+}
+
+func (s *Store) writeRun(n int64) error {
+	st, err := s.w.Prepare(`INSERT INTO run VALUES (?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET leaves = excluded.leaves, places = excluded.places`)
+	if err != nil {
+		return err
+	}
+	st.BindInt64(1, n)
+	st.BindInt64(2, s.tail.first[0])
+	st.BindInt64(3, s.tail.first[1])
+	st.BindBytes(4, s.tail.leaves)
+	st.BindBytes(5, s.tail.places)
+	return finish(st)
+}
+
+func (s *Store) writeTile(level int, n int64, hashes []byte) error {
+	st, err := s.w.Prepare(`INSERT INTO tile VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET hashes = excluded.hashes`)
+	if err != nil {
+		return err
+	}
+	st.BindInt64(1, tileID(level, n))
+	st.BindBytes(2, hashes)
+	return finish(st)
+}
+
+func finish(st *sqlite.Stmt) error {
+	_, err := st.Step()
+	if rerr := st.Reset(); err == nil {
+		err = rerr
+	}
+	return err
+}
+
+func tileID(level int, n int64) int64 { return int64(level)<<56 | n }
+
+func appendPlace(b []byte, p eventlog.Position) []byte {
+	b = binary.BigEndian.AppendUint64(b, p.Commit)
+	return binary.BigEndian.AppendUint64(b, p.Prepare)
+}
+
+func placeAt(places []byte, i int) eventlog.Position {
+	b := places[i*placeBytes:]
+	return eventlog.Position{Commit: binary.BigEndian.Uint64(b), Prepare: binary.BigEndian.Uint64(b[8:])}
+}
+
+// wrap names the operation and turns the engine's codes into the few kinds callers know.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	var kind error
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultFull:
+		kind = eventlog.ErrFull
+	case sqlite.ResultReadOnly, sqlite.ResultPerm:
+		kind = eventlog.ErrReadOnly
+	case sqlite.ResultCorrupt, sqlite.ResultNotADB:
+		kind = eventlog.ErrDamaged
+	case sqlite.ResultBusy, sqlite.ResultLocked:
+		kind = eventlog.ErrInUse
+	case sqlite.ResultIOErr, sqlite.ResultCantOpen, sqlite.ResultInterrupt:
+		kind = eventlog.ErrUnavailable
+	default:
+		return fmt.Errorf("treestore: %s: %w", fmt.Sprintf(format, args...), err)
+	}
+	return fmt.Errorf("treestore: %s: %w: %w", fmt.Sprintf(format, args...), kind, err)
+}
