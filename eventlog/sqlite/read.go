@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/google/uuid"
 	engine "zombiezen.com/go/sqlite"
 
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -374,4 +375,8 @@ func (r *rowReader) kindOf(stmt *engine.Stmt, column int) string {
 	kind := string(r.kind)
 	r.kinds[kind] = kind
 	return kind
+}
+
+func idOf(stmt *engine.Stmt, column int) (id uuid.UUID, ok bool) {
+	return id, stmt.ColumnLen(column) == len(id) && stmt.ColumnBytes(column, id[:]) == len(id)
 }

@@ -77,11 +77,21 @@ type Options struct {
 	// ReadOnly opens a log that another process may be writing at the same time. Append answers ErrReadOnly and
 	// followers poll.
 	ReadOnly bool
+
+	tune tuning
+}
+
+// tuning holds what tests make small, to meet in a moment what otherwise takes long. Zeros mean the constants.
+type tuning struct {
+	runEvents       uint64
+	checkpointBytes int
+	maxPages        int
 }
 
 // Log is an open event log. It implements eventlog.Log.
 type Log struct {
 	path  string
+	uri   string
 	clock eventlog.Clock
 	lock  *os.File // nil when read-only
 	pool  *pool
@@ -159,18 +169,10 @@ func open(path string, o Options) (_ *Log, err error) {
 	if l.clock == nil {
 		l.clock = time.Now
 	}
-	uri := fileURI(path, o.ReadOnly)
 	if o.ReadOnly {
-		if _, err := os.Stat(path); err != nil {
-			return nil, err
-		}
-		l.pool = newPool(uri, readers)
-		if err := l.openReadOnly(); err != nil {
-			l.pool.close()
-			return nil, err
-		}
-		return l, nil
+		return l, l.openReadOnly()
 	}
+	l.uri = fileURI(path)
 
 	if l.lock, err = lockFile(lockPath(path)); err != nil {
 		return nil, err
@@ -193,12 +195,17 @@ func open(path string, o Options) (_ *Log, err error) {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	w := &writer{log: l, conn: conn, commit: commit}
+	w := newWriter(l, conn, o.tune)
+	if o.tune.maxPages > 0 {
+		if err := w.limitPages(o.tune.maxPages); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.load(); err != nil {
 		return nil, err
 	}
 	l.head = w.head
-	l.pool = newPool(uri, readers)
+	l.pool = newPool(l.uri, readers)
 	l.writer = w
 	l.queue = make(chan *appendCall, maxGroupAppends)
 	l.done = make(chan struct{})
@@ -206,9 +213,27 @@ func open(path string, o Options) (_ *Log, err error) {
 	return l, nil
 }
 
-// openReadOnly checks the file by a first read.
+// openReadOnly opens the file for reading and tries it.
 func (l *Log) openReadOnly() error {
-	return l.pool.with(context.Background(), func(conn *engine.Conn) error {
+	if _, err := os.Stat(l.path); err != nil {
+		return err
+	}
+	err := l.tryReadOnly(fileURI(l.path) + "?mode=ro")
+	if errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, eventlog.ErrReadOnly) {
+		// SQLite wants to make the index of the write-ahead log beside the file. On a medium that cannot be written
+		// nobody else writes either, so the file may be taken for unchangeable, if it is whole without that log.
+		if wal, statErr := os.Stat(l.path + "-wal"); statErr == nil && wal.Size() > 0 {
+			return fmt.Errorf("its write-ahead log must be moved into it first, by opening it where it can be written: %w", err)
+		}
+		err = l.tryReadOnly(fileURI(l.path) + "?mode=ro&immutable=1")
+	}
+	return err
+}
+
+func (l *Log) tryReadOnly(uri string) error {
+	l.uri = uri
+	l.pool = newPool(uri, readers)
+	err := l.pool.with(context.Background(), func(conn *engine.Conn) error {
 		if err := checkIdentity(conn, false); err != nil {
 			return err
 		}
@@ -216,6 +241,10 @@ func (l *Log) openReadOnly() error {
 		l.head = head
 		return err
 	})
+	if err != nil {
+		l.pool.close()
+	}
+	return err
 }
 
 // openWriter opens the one connection that writes, and makes the tables in a new file.
@@ -254,12 +283,18 @@ func openWriter(path string) (_ *engine.Conn, err error) {
 		return nil, fmt.Errorf("the file system does not support a write-ahead log: %w", eventlog.ErrInvalid)
 	}
 	tables, err := queryInt(conn, "SELECT count(*) FROM sqlite_schema")
-	if err != nil || tables > 0 {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	if tables > 0 {
+		return conn, nil
 	}
 	// One transaction: a crash leaves an empty database, which the next Open takes for a new one, or a whole one.
-	return conn, sqlitex.ExecuteScript(conn, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; %s",
-		applicationID, schemaVersion, schema), nil)
+	script := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; %s", applicationID, schemaVersion, schema)
+	if err := sqlitex.ExecuteScript(conn, script, nil); err != nil {
+		return nil, err
+	}
+	return conn, nil
 }
 
 // checkIdentity refuses files that are not such a log. A file without any table passes when it may become one.
@@ -328,7 +363,7 @@ func (l *Log) backup(ctx context.Context, dst string) error {
 	}
 	defer os.Remove(partial)
 	// Not from the pool: its connections have query_only set, which VACUUM INTO takes for itself too.
-	conn, err := engine.OpenConn(fileURI(l.path, true), engine.OpenReadOnly, engine.OpenURI)
+	conn, err := engine.OpenConn(l.uri, engine.OpenReadWrite, engine.OpenURI)
 	if err != nil {
 		return err
 	}
@@ -366,12 +401,8 @@ func (l *Log) committed() uint64 {
 }
 
 // fileURI names the file to SQLite with every byte of its path meaning itself.
-func fileURI(path string, readOnly bool) string {
-	uri := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
-	if readOnly {
-		uri += "?mode=ro"
-	}
-	return uri
+func fileURI(path string) string {
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
 }
 
 func syncFile(path string) error {
