@@ -63,6 +63,20 @@ func decode(s Source) (domain.Fact, error) {
 
 func malformed(err error) error { return fmt.Errorf("%w: %w", ErrMalformed, err) }
 
+// Kinds lists every kind of event by name, in the order of the streams that hold them.
+func Kinds() []string {
+	return []string{
+		"RegimeIssued", "RegimeAmended", "DeadlineExtended", "DayExempted", "RegimeClosed",
+		"DayOpened", "DayClosed", "ReportIssued",
+		"UnitRegistered", "UnitRenamed", "UnitReclassified", "UnitMoved", "UnitMerged", "UnitDissolved",
+		"OfficeTaken", "OfficeLeft", "AuthorityGranted", "AuthorityRevoked",
+		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked",
+		"ReportSubmitted", "ReportCorrected", "ReportReturned", "ReportSignedOff",
+		"DeadlineBreached", "BreachWithdrawn", "BreachExplained", "BreachExcused", "BreachUpheld", "ReminderSent",
+		"TargetJudged",
+	}
+}
+
 // CurrentVersion is the schema version that Encode writes of a kind; false for a kind that does not exist.
 func CurrentVersion(kind string) (int, bool) {
 	switch kind {

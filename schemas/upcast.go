@@ -85,31 +85,37 @@ type member struct {
 	value jsontext.Value
 }
 
-// membersOf splits an object in the order written; a name that occurs twice is an error.
-func membersOf(object []byte) ([]member, error) {
-	var out []member
-	err := json.Unmarshal(object, &out, json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, out *[]member) error {
-		if d.PeekKind() != '{' {
-			return fmt.Errorf("not an object")
-		}
-		if _, err := d.ReadToken(); err != nil {
+// orderedMembers is a JSON object that keeps the order of its file.
+type orderedMembers []member
+
+// UnmarshalJSONFrom reads one object.
+func (o *orderedMembers) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '{' {
+		return fmt.Errorf("not an object")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
 			return err
 		}
-		for d.PeekKind() == '"' {
-			name, err := d.ReadToken()
-			if err != nil {
-				return err
-			}
-			m := member{name: name.String()}
-			value, err := d.ReadValue()
-			if err != nil {
-				return err
-			}
-			m.value = value.Clone()
-			*out = append(*out, m)
+		m := member{name: name.String()}
+		value, err := d.ReadValue()
+		if err != nil {
+			return err
 		}
-		_, err := d.ReadToken()
-		return err
-	})))
+		m.value = value.Clone()
+		*o = append(*o, m)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// membersOf splits an object in the order written; a name that occurs twice is an error.
+func membersOf(object []byte) ([]member, error) {
+	var out orderedMembers
+	err := json.Unmarshal(object, &out)
 	return out, err
 }
