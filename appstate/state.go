@@ -1,0 +1,208 @@
+// Package appstate keeps what the program needs to run and the ledger does not: API tokens, the answers kept for
+// repeats of requests, and the log of who read what.
+//
+// Its promise: a token's secret is shown once and never stored; a token that was revoked or has expired is refused by
+// every call after that; an answer kept under a key is given again, byte for byte, for seven days.
+//
+// Its failure model: nothing here is a fact of the ledger. Losing the file loses the tokens (make new ones), the kept
+// answers (the ledger recognises its own commands without them) and the access log. Revocations and kept answers are on
+// the disk before the call returns. Times of last use and access entries are written in batches: a power cut loses those
+// of the last second, and a reader waits rather than goes unlogged when the batch is full. When the file cannot be
+// written, calls fail with ErrUnavailable.
+package appstate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	_ "modernc.org/sqlite" // the driver of database/sql
+)
+
+var (
+	// ErrUnavailable: the store cannot be read or written now.
+	ErrUnavailable = errors.New("the application's state cannot be reached")
+	// ErrNoToken: there is no such token, or it was revoked, or it has expired.
+	ErrNoToken = errors.New("no such token")
+	// ErrInProgress: a request with this key is being answered.
+	ErrInProgress = errors.New("a request with this key is under way")
+	// ErrOtherRequest: the key was used for a request that said something else.
+	ErrOtherRequest = errors.New("the key was used for another request")
+)
+
+// State is the application's state. It is safe for concurrent use, also by several processes on one machine.
+type State struct {
+	db      *sql.DB
+	dialect dialect
+	now     func() time.Time
+	logger  *zap.Logger
+
+	entries chan Access     // to the writer; its capacity is what may wait
+	flush   chan chan error // asks the writer to write what it has
+	done    chan struct{}   // closed when the writer has ended
+	stop    chan struct{}   // closed by Close
+	closing sync.Once
+
+	usedMu sync.Mutex
+	used   map[string]time.Time // token id to last use, not yet written
+}
+
+// Options of Open. Zero values are usable.
+type Options struct {
+	Clock  func() time.Time // nil: time.Now
+	Logger *zap.Logger      // nil: none
+}
+
+// Open opens the SQLite file at path, making it when it is missing. Only its owner can read it.
+func Open(ctx context.Context, path string, o Options) (*State, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("appstate: open %s: %w: %w", path, ErrUnavailable, err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("appstate: open %s: %w: %w", path, ErrUnavailable, err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("appstate: open %s: %w: %w", path, ErrUnavailable, err)
+	}
+	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+pragmas.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("appstate: open %s: %w: %w", path, ErrUnavailable, err)
+	}
+	s, err := open(ctx, db, sqliteDialect(), o)
+	if err != nil {
+		return nil, fmt.Errorf("appstate: open %s: %w", path, errors.Join(err, db.Close()))
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, db *sql.DB, d dialect, o Options) (*State, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	s := &State{db: db, dialect: d, now: o.Clock, logger: o.Logger, entries: make(chan Access, maxWaiting),
+		flush: make(chan chan error), done: make(chan struct{}), stop: make(chan struct{}), used: map[string]time.Time{}}
+	if err := s.migrate(ctx); err != nil {
+		return nil, err
+	}
+	go s.write()
+	return s, nil
+}
+
+// Close writes what waits and releases the file.
+func (s *State) Close() error {
+	s.closing.Do(func() { close(s.stop) })
+	<-s.done
+	return s.db.Close()
+}
+
+// dialect is what differs between the databases.
+type dialect struct {
+	name        string
+	placeholder func(n int) string // of the n-th parameter, from 1
+	versions    [][]string         // statements that bring the tables from version i to i+1
+}
+
+func sqliteDialect() dialect {
+	return dialect{name: "sqlite", placeholder: func(int) string { return "?" }, versions: [][]string{{
+		`CREATE TABLE token (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, person TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL,
+			created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL)`,
+		`CREATE TABLE kept_answer (person TEXT NOT NULL, route TEXT NOT NULL, request_key TEXT NOT NULL, digest BLOB NOT NULL, started_at INTEGER NOT NULL,
+			status INTEGER NOT NULL, headers BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (person, route, request_key))`,
+		`CREATE INDEX kept_answer_started ON kept_answer (started_at)`,
+		`CREATE TABLE access_log (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, person TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL,
+			method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
+		`CREATE INDEX access_log_person ON access_log (person, id)`,
+	}}}
+}
+
+// sql writes the placeholders of a query whose parameters are all written '?'.
+func (d dialect) sql(query string) string {
+	if d.placeholder(1) == "?" {
+		return query
+	}
+	var b strings.Builder
+	n := 0
+	for _, c := range []byte(query) {
+		if c != '?' {
+			b.WriteByte(c)
+			continue
+		}
+		n++
+		b.WriteString(d.placeholder(n))
+	}
+	return b.String()
+}
+
+func (s *State) migrate(ctx context.Context) error {
+	if _, err := s.db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS appstate (version INTEGER NOT NULL)`); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		var version int
+		err := tx.QueryRowContext(ctx, `SELECT version FROM appstate`).Scan(&version)
+		if errors.Is(err, sql.ErrNoRows) {
+			_, err = tx.ExecContext(ctx, `INSERT INTO appstate (version) VALUES (0)`)
+		}
+		if err != nil {
+			return err
+		}
+		if version > len(s.dialect.versions) {
+			return fmt.Errorf("its tables are of version %d, this program knows %d: upgrade the program", version, len(s.dialect.versions))
+		}
+		for _, statements := range s.dialect.versions[version:] {
+			for _, statement := range statements {
+				if _, err := tx.ExecContext(ctx, statement); err != nil {
+					return err
+				}
+			}
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE appstate SET version = `+strconv.Itoa(len(s.dialect.versions)))
+		return err
+	})
+}
+
+func (s *State) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if err := f(tx); err != nil {
+		if ctx.Err() == nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return err // the end of ctx rolls back by itself
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// micros is how instants are stored: microseconds since 1970, 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}
