@@ -110,11 +110,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	config.DefaultDeadline = &unbounded
 	// The supervisor repeats discovery for ever and between attempts it is in control; the client is to try once.
 	config.MaxDiscoverAttempts = 1
-	config.Logger = func(level client.LogLevel, format string, args ...any) {
-		if level == client.LogWarn || level == client.LogError {
-			o.Logf("esdb client: "+format, args...)
-		}
-	}
+	config.Logger = client.NoopLogging() // it prints to the console; what matters the supervisor says
 	l := &Log{options: o, server: newSupervisor(config, o), stamps: newStamps()}
 	if err := l.server.first(ctx); hopeless(err) {
 		_ = l.Close()

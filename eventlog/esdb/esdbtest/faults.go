@@ -10,8 +10,10 @@ type faults struct {
 	mu               sync.Mutex
 	version          string
 	cutAfterCommit   int
+	cutEvery         int // every so many appends the connection is cut after the commit; 0: never
+	committed        int
 	refuseEarly      int
-	cutAfterEvents   int // events after which a subscription's connection is cut; 0: never
+	dropAfterEvents  int // events after which a subscription is dropped; 0: never
 	checkpointBeyond bool
 	unknownMessages  bool
 	noPosition       bool
@@ -22,6 +24,11 @@ type faults struct {
 // CutAfterCommit lets the next n appends be stored and cuts the connection before the answer.
 func (s *Server) CutAfterCommit(n int) { s.faults.set(func(f *faults) { f.cutAfterCommit = n }) }
 
+// CutAfterEvery does it at every nth append; 0 takes it back.
+func (s *Server) CutAfterEvery(n int) {
+	s.faults.set(func(f *faults) { f.cutEvery, f.committed = n, 0 })
+}
+
 // RefuseEarly ends the next n appends with an error before their events are read. A client that is still sending then
 // sees the end of the stream and not the reason.
 func (s *Server) RefuseEarly(n int) { s.faults.set(func(f *faults) { f.refuseEarly = n }) }
@@ -29,8 +36,8 @@ func (s *Server) RefuseEarly(n int) { s.faults.set(func(f *faults) { f.refuseEar
 // Busy answers the next n appends and reads with "Server Is Too Busy".
 func (s *Server) Busy(n int) { s.faults.set(func(f *faults) { f.busy = n }) }
 
-// CutAfterEvents cuts the connection of every subscription that has been sent n events; 0 takes it back.
-func (s *Server) CutAfterEvents(n int) { s.faults.set(func(f *faults) { f.cutAfterEvents = n }) }
+// DropAfterEvents ends every subscription that has been sent n events, wherever that is; 0 takes it back.
+func (s *Server) DropAfterEvents(n int) { s.faults.set(func(f *faults) { f.dropAfterEvents = n }) }
 
 // CheckpointBeyondEnd gives filtered subscriptions a checkpoint at the END of the log, where the next event will
 // stand (KurrentDB issue 4970): whoever resumes from it never sees that event.
@@ -70,10 +77,22 @@ func (f *faults) use(counter *int) bool {
 	return true
 }
 
-func (f *faults) flags() (checkpointBeyond, unknownMessages, noPosition bool, cutAfterEvents int) {
+// cuts says whether the append that has just been stored is to lose its connection.
+func (f *faults) cuts() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.checkpointBeyond, f.unknownMessages, f.noPosition, f.cutAfterEvents
+	f.committed++
+	if f.cutAfterCommit > 0 {
+		f.cutAfterCommit--
+		return true
+	}
+	return f.cutEvery > 0 && f.committed%f.cutEvery == 0
+}
+
+func (f *faults) flags() (checkpointBeyond, unknownMessages, noPosition bool, dropAfterEvents int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.checkpointBeyond, f.unknownMessages, f.noPosition, f.dropAfterEvents
 }
 
 // Hold keeps calls waiting until it is released.

@@ -284,9 +284,8 @@ func (s *sender) event(r *record) error {
 		return err
 	}
 	s.events++
-	if _, _, _, cut := s.faults.flags(); cut > 0 && s.events >= cut {
-		s.running.conns.cut()
-		return status.Error(codes.Unavailable, "cut in the middle")
+	if _, _, _, drop := s.faults.flags(); drop > 0 && s.events >= drop {
+		return status.Error(codes.Unavailable, "dropped in the middle")
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (n *node) Append(call streams.Streams_AppendServer) error {
 	}
 	answer := n.store.append(name, expected, events)
 	if answer.verdict == written {
-		if n.faults.use(&n.faults.cutAfterCommit) {
+		if n.faults.cuts() {
 			n.running.conns.cut()
 			return status.Error(codes.Unavailable, "cut after the commit")
 		}
