@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -101,6 +102,14 @@ func canonicalMeta(b []byte) (m domain.Meta, version int, ok bool) {
 	return m, version, r.done() && version > 0 && !m.ReceivedAt.IsZero()
 }
 
+// plainlyGoodMeta is true only of bytes that are valid under meta/1.json, and of all that Encode gives of a fact with
+// known role, channel and actor; false means that the schema itself is asked. It saves half of judging a small event.
+func plainlyGoodMeta(b []byte) bool {
+	m, version, ok := canonicalMeta(b)
+	return ok && version <= 1_000_000 && m.ReceivedAt.Year() > 0 && domain.ValidID(string(m.Actor)) &&
+		slices.Contains(domain.Roles, m.Role) && slices.Contains(channels(), m.Channel)
+}
+
 // role and channel give the constants' own strings, so that a million facts do not hold a million copies.
 func role(b []byte) domain.Role {
 	for _, r := range domain.Roles {
@@ -112,12 +121,16 @@ func role(b []byte) domain.Role {
 }
 
 func channel(b []byte) domain.Channel {
-	for _, c := range [...]domain.Channel{domain.ChannelWeb, domain.ChannelAPI, domain.ChannelSpreadsheet, domain.ChannelMail, domain.ChannelSystem} {
+	for _, c := range channels() {
 		if string(c) == string(b) {
 			return c
 		}
 	}
 	return domain.Channel(b)
+}
+
+func channels() []domain.Channel {
+	return []domain.Channel{domain.ChannelWeb, domain.ChannelAPI, domain.ChannelSpreadsheet, domain.ChannelMail, domain.ChannelSystem}
 }
 
 // scanner walks over JSON that was written without spaces, escapes or surprises. After the first thing it does not

@@ -215,7 +215,7 @@ func TestValidateEventNamesEveryFault(t *testing.T) {
 			e := f.Event.(domain.ReportSubmitted)
 			e.Figures = domain.Figures{"Ẩn": 1, "b": -1}
 			f.Event = e
-		}, []fault{{domain.CodeRange, "/figures/b"}, {domain.CodeID, "/figures/Ẩn"}}},
+		}, []fault{{domain.CodeRange, "/figures/b"}, {domain.CodeFieldUnknown, "/figures/Ẩn"}}},
 		"digest and date": {func(f *domain.Fact) {
 			e := f.Event.(domain.ReportSubmitted)
 			e.Date, e.Digest = "2021-02-30", "x"
