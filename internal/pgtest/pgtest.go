@@ -1,0 +1,219 @@
+// Package pgtest gives tests a PostgreSQL server of their own: a new cluster in a temporary directory, reached through a
+// port of 127.0.0.1, stopped and removed when the test ends.
+//
+// Its promise: the server is real, nobody else's, and gone afterwards, also when the test is killed (on Linux). Its
+// failure model: where the server's programs are not installed the test is skipped, saying which package holds them;
+// anything else that goes wrong fails the test.
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lib/pq" // the driver, and quoting of names
+)
+
+// Server is a running PostgreSQL.
+type Server struct {
+	dir  string // holds data/ and the socket
+	bin  string
+	port int
+	cred *syscall.Credential // who runs it; nil is this process's user
+
+	mu  sync.Mutex // guards cmd
+	cmd *exec.Cmd
+	log bytes.Buffer
+}
+
+// Start runs a new server for the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	bin, err := programs()
+	if err != nil {
+		t.Skipf("no PostgreSQL here: %v", err)
+	}
+	dir, err := os.MkdirTemp("", "answerable-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{dir: dir, bin: bin, port: freePort(t)}
+	t.Cleanup(func() {
+		s.Kill()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("pgtest: remove %s: %v", dir, err)
+		}
+	})
+	if os.Geteuid() == 0 { // the server refuses to run as root
+		s.cred = unprivileged(t)
+		if err := os.Chown(dir, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.command("initdb", "--pgdata", s.data(), "--username", "answerable", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput(); err != nil {
+		t.Fatalf("pgtest: initdb: %v\n%s", err, out)
+	}
+	s.Run(t)
+	return s
+}
+
+// Run starts the server, for the first time or after Stop or Kill, and waits until it answers.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cmd = s.command("postgres", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-k", s.dir,
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "shared_buffers=64MB")
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatalf("pgtest: start: %v", err)
+	}
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		err := s.ping()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("pgtest: the server does not answer: %v\n%s", err, s.log.String())
+		}
+		time.Sleep(20 * time.Millisecond) // there is nothing to be told by: the server is another program
+	}
+}
+
+func (s *Server) ping() error {
+	db, err := sql.Open("postgres", s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return db.PingContext(ctx)
+}
+
+// Stop ends the server as an operator would: what was committed is on the disk, connections are cut.
+func (s *Server) Stop() { s.signal(syscall.SIGINT) }
+
+// Kill ends it as a crash would.
+func (s *Server) Kill() { s.signal(syscall.SIGQUIT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(sig) // it may have ended by itself
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// Database makes a new, empty database and returns its connection string.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, s.URL("postgres"), s.URL)
+}
+
+// URL is the connection string of a database.
+func (s *Server) URL(database string) string {
+	return fmt.Sprintf("postgres://answerable@127.0.0.1:%d/%s?sslmode=disable&connect_timeout=5", s.port, database)
+}
+
+func newDatabase(t testing.TB, admin string, url func(string) string) string {
+	t.Helper()
+	db, err := sql.Open("postgres", admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	name := fmt.Sprintf("t%d_%d", os.Getpid(), time.Now().UnixNano())
+	if _, err := db.Exec("CREATE DATABASE " + pq.QuoteIdentifier(name)); err != nil {
+		t.Fatalf("pgtest: create database: %v", err)
+	}
+	return url(name)
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
+	dieWithParent(cmd.SysProcAttr)
+	return cmd
+}
+
+// programs finds the directory of initdb and postgres.
+func programs() (string, error) {
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	slices.SortFunc(candidates, func(a, b string) int { return major(b) - major(a) })
+	if p, err := exec.LookPath("initdb"); err == nil {
+		candidates = append(candidates, filepath.Dir(p))
+	}
+	for _, dir := range candidates {
+		if executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres")) {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("initdb and postgres are not installed (on Debian: apt-get install postgresql)")
+}
+
+func major(dir string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+	return n
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&0o111 != 0
+}
+
+func unprivileged(t testing.TB) *syscall.Credential {
+	t.Helper()
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+		if err1 == nil && err2 == nil {
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		}
+	}
+	t.Fatal("pgtest: root may not run PostgreSQL, and there is no user postgres or nobody")
+	return nil
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := strings.Cut(l.Addr().String(), ":")
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatalf("pgtest: port %q on %s: %v", port, runtime.GOOS, err)
+	}
+	return n
+}
