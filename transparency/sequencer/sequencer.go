@@ -303,14 +303,19 @@ func (s *Sequencer) catchUp(ctx context.Context) error {
 func (s *Sequencer) Force(ctx context.Context) (treestore.Signed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.o.Clock().UTC()
 	if err := s.catchUp(ctx); err != nil {
 		return treestore.Signed{}, err
 	}
 	signed, err := s.sign(ctx)
-	if err == nil && s.o.Published != nil {
+	if err != nil {
+		return treestore.Signed{}, err
+	}
+	signed.FreshAt = now
+	if s.o.Published != nil {
 		s.o.Published(signed)
 	}
-	return signed, err
+	return signed, nil
 }
 
 // sign signs the tree as it stands. The order is what makes a kill harmless: the leaves are durable; then the guard

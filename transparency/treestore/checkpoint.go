@@ -19,6 +19,8 @@ type Signed struct {
 	Size     int64
 	Note     transparency.Note
 	SignedAt time.Time // the ledger's clock
+	// FreshAt is when it was last known to cover all that was recorded; zero when it was read from the file.
+	FreshAt time.Time
 }
 
 // SaveCheckpoint keeps a signed checkpoint, or adds signatures to one that is kept. A second root for one size is refused.
@@ -66,7 +68,7 @@ func selectCheckpoints(c *sqlite.Conn, where string, args ...any) (out []Signed,
 			if err != nil {
 				return fmt.Errorf("checkpoint of size %d: %w: %w", st.ColumnInt64(0), err, eventlog.ErrDamaged)
 			}
-			out = append(out, Signed{st.ColumnInt64(0), n, time.UnixMicro(st.ColumnInt64(2)).UTC()})
+			out = append(out, Signed{Size: st.ColumnInt64(0), Note: n, SignedAt: time.UnixMicro(st.ColumnInt64(2)).UTC()})
 			return nil
 		},
 	})

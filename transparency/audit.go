@@ -1,0 +1,496 @@
+package transparency
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// DefaultSkew is how far the ledger's clock and the witnesses' may be apart, with the time a checkpoint is on its way.
+const DefaultSkew = 10 * time.Second
+
+// AuditOptions are what the auditor brings along.
+type AuditOptions struct {
+	Policy *Policy
+	// Pinned is the largest checkpoint the auditor ever saw of this log; the log must still lead to it.
+	Pinned *Note
+	// Openings are checked against their leaves; one whose event is not in the log is a fault.
+	Openings []Opening
+	// Skew is by how much a recorded time may lie outside the witnessed bounds; zero means DefaultSkew.
+	Skew time.Duration
+	// Each is called with every leaf in order, after the tree around it was checked. May be nil.
+	Each func(index int64, l Leaf) error
+	// Progress is told how many leaves are done. May be nil.
+	Progress func(done, of int64)
+}
+
+// AuditReport is what an audit found when it found no fault.
+type AuditReport struct {
+	Latest      Judged
+	LatestNote  Note
+	Streams     int
+	Checkpoints int   // checked, the latest one among them
+	Witnessed   int   // of those, by a quorum
+	Covered     int64 // leaves under a witnessed checkpoint
+	Opened      int
+	Unknown     int // signature lines by nobody the policy names: not a fault of the tree, and shown
+	First, Last time.Time
+}
+
+// Fault is the first bad place of a log.
+type Fault struct {
+	Index int64  // the leaf, or -1
+	Place string // in words: a leaf, a tile, a checkpoint
+	Err   error
+}
+
+func (f *Fault) Error() string { return f.Place + ": " + f.Err.Error() }
+func (f *Fault) Unwrap() error { return f.Err }
+
+func faultAt(index int64, err error) error {
+	return &Fault{index, fmt.Sprintf("entry %d", index), err}
+}
+
+func faultIn(place string, err error) error {
+	// A file that is not there is as good as a bad one: leaving out is the easiest way to hide.
+	if IsFault(err) || errors.Is(err, fs.ErrNotExist) {
+		return &Fault{-1, place, err}
+	}
+	return fmt.Errorf("%s: %w", place, err)
+}
+
+// Fork is the evidence that a log told two histories: two notes it signed, and the proof that would have to lead from one
+// to the other and does not. Anybody can check it.
+type Fork struct {
+	Older, Newer Note
+	Proof        tlog.TreeProof
+}
+
+func (f *Fork) Error() string {
+	b := []byte("two checkpoints signed by this log contradict each other\n\nfirst:\n")
+	b = append(b, f.Older.Marshal()...)
+	b = append(b, "\nsecond:\n"...)
+	b = append(b, f.Newer.Marshal()...)
+	b = append(b, "\nproof that does not lead from the first to the second:\n"...)
+	for _, h := range f.Proof {
+		b = b64.AppendEncode(b, h[:])
+		b = append(b, '\n')
+	}
+	return string(b)
+}
+
+// Unwrap makes errors.Is(err, ErrFork) true.
+func (f *Fork) Unwrap() error { return ErrFork }
+
+// ErrOlder: the log shows fewer entries than it did before.
+var ErrOlder = errors.New("older than what was seen before")
+
+// Audit reads a whole log and derives everything again: each leaf's hash, each tile, the root of every kept checkpoint;
+// it checks that no revision of a stream is missing or doubled, that recorded times lie inside what the witnesses' clocks
+// allow, and the openings it was given. A *Fault names the first bad place; other errors mean that it could not look.
+func Audit(ctx context.Context, f Fetcher, o AuditOptions) (AuditReport, error) {
+	if o.Skew == 0 {
+		o.Skew = DefaultSkew
+	}
+	a := &audit{f: f, o: o}
+	if err := a.heads(ctx); err != nil {
+		return AuditReport{}, err
+	}
+	if err := a.pinned(); err != nil {
+		return AuditReport{}, err
+	}
+	a.bound()
+	a.streams = NewStreams(a.r.Latest.Origin)
+	a.openings = map[uuid.UUID][]Opening{}
+	for _, op := range o.Openings {
+		a.openings[op.EventID] = append(a.openings[op.EventID], op)
+	}
+	if err := a.entries(ctx); err != nil {
+		return AuditReport{}, err
+	}
+	for _, op := range o.Openings {
+		if _, left := a.openings[op.EventID]; left {
+			return AuditReport{}, &Fault{-1, "opening of event " + op.EventID.String(), fmt.Errorf("the log holds no such event: %w", ErrCommitment)}
+		}
+	}
+	a.r.Streams = a.streams.Len()
+	return a.r, nil
+}
+
+type audit struct {
+	f        Fetcher
+	o        AuditOptions
+	r        AuditReport
+	signed   []head // in order of size
+	next     int    // the first of them not reached yet
+	before   int64  // the size of the one ahead of it
+	frontier Frontier
+	tiles    [][]tlog.Hash // by level, from 1: the hashes of the growing tile
+	streams  *Streams
+	openings map[uuid.UUID][]Opening
+	pin      Checkpoint
+
+	lower time.Time
+	upper []time.Time // by head: the earliest witnessed time among it and all larger ones; zero when there is none
+}
+
+type head struct {
+	Judged
+	note Note
+}
+
+// heads reads the newest checkpoint and the history.
+func (a *audit) heads(ctx context.Context) error {
+	b, err := a.f.Fetch(ctx, "checkpoint")
+	if err != nil {
+		return err
+	}
+	latest, err := ParseNote(b)
+	if err != nil {
+		return faultIn("the log's newest checkpoint", err)
+	}
+	if a.r.Latest, err = a.o.Policy.Judge(latest); err != nil {
+		return faultIn("the log's newest checkpoint", err)
+	}
+	a.r.LatestNote = latest
+	a.signed = append(a.signed, head{a.r.Latest, latest})
+	history, err := fetchHistory(ctx, a.f)
+	if err != nil {
+		return faultIn("the history of checkpoints", err)
+	}
+	last := int64(-1)
+	for i, n := range history {
+		place := fmt.Sprintf("checkpoint %d of the history", i)
+		j, err := a.o.Policy.Judge(n)
+		if err != nil {
+			return faultIn(place, err)
+		}
+		if j.Origin != a.r.Latest.Origin {
+			return faultIn(place, fmt.Errorf("it is of log %s: %w", j.Origin, ErrOrigin))
+		}
+		if j.Size <= last {
+			return faultIn(place, fmt.Errorf("its size %d does not follow %d: %w", j.Size, last, ErrSequence))
+		}
+		last = j.Size
+		if j.Size > a.r.Latest.Size {
+			// Over HTTP the log may have grown since the first request; what is beyond cannot be checked now.
+			continue
+		}
+		if j.Size == a.r.Latest.Size {
+			if n.Text != latest.Text {
+				return &Fault{-1, place, &Fork{Older: n, Newer: latest}}
+			}
+			// The same one, perhaps with other cosignatures: all of them count.
+			if j, err = a.o.Policy.Judge(n.With(latest.Signatures...)); err != nil {
+				return faultIn(place, err)
+			}
+			a.r.Latest = j
+			a.signed[0] = head{j, n}
+			continue
+		}
+		a.signed = append(a.signed, head{j, n})
+	}
+	slices.SortStableFunc(a.signed, func(x, y head) int { return int(min(1, max(-1, x.Size-y.Size))) })
+	for _, h := range a.signed {
+		a.r.Checkpoints++
+		a.r.Unknown += h.Unknown
+		if h.Witnessed {
+			a.r.Witnessed++
+			a.r.Covered = max(a.r.Covered, h.Size)
+		}
+	}
+	return nil
+}
+
+// pinned puts the auditor's own memory among the heads.
+func (a *audit) pinned() error {
+	if a.o.Pinned == nil {
+		return nil
+	}
+	j, err := a.o.Policy.Judge(*a.o.Pinned)
+	if err != nil {
+		return fmt.Errorf("the checkpoint kept from an earlier audit: %w", err)
+	}
+	if j.Origin != a.r.Latest.Origin {
+		return fmt.Errorf("the checkpoint kept from an earlier audit is of log %s: %w", j.Origin, ErrOrigin)
+	}
+	if j.Size > a.r.Latest.Size {
+		return &Fault{-1, "the log's newest checkpoint", fmt.Errorf("it covers %d entries; an earlier audit saw one over %d, so this is an older copy, or entries were taken back:\n%s\n%s%w",
+			a.r.Latest.Size, j.Size, a.o.Pinned.Marshal(), a.r.LatestNote.Marshal(), ErrOlder)}
+	}
+	a.pin = j.Checkpoint
+	return nil
+}
+
+// bound prepares the time bounds. The heads are in order of size.
+func (a *audit) bound() {
+	a.upper = make([]time.Time, len(a.signed))
+	var earliest time.Time
+	for i := len(a.signed) - 1; i >= 0; i-- {
+		if h := a.signed[i]; h.Witnessed && (earliest.IsZero() || h.By.Before(earliest)) {
+			earliest = h.By
+		}
+		a.upper[i] = earliest
+	}
+}
+
+// bundle is what a worker made of one bundle of entries.
+type bundle struct {
+	id     TileID
+	hashes []tlog.Hash
+	leaves []Leaf
+	root   tlog.Hash // of a full bundle
+	err    error
+}
+
+// entries reads the bundles with as many workers as there are processors and takes them in order.
+func (a *audit) entries(ctx context.Context) error {
+	if err := a.reached(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ids := BundlesOf(a.r.Latest.Size)
+	workers := runtime.GOMAXPROCS(0)
+	// queue keeps the order; its capacity bounds how far the workers run ahead.
+	queue := make(chan chan bundle, 4*workers)
+	jobs := make(chan func())
+	for range workers {
+		go func() {
+			for job := range jobs {
+				job()
+			}
+		}()
+	}
+	go func() {
+		defer close(jobs)
+		defer close(queue)
+		for _, id := range ids {
+			out := make(chan bundle, 1)
+			select {
+			case queue <- out:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case jobs <- func() { out <- a.read(ctx, id) }:
+			case <-ctx.Done():
+				out <- bundle{err: ctx.Err()}
+				return
+			}
+		}
+	}()
+	for out := range queue {
+		b := <-out
+		if err := a.take(ctx, b); err != nil {
+			return err
+		}
+		if a.o.Progress != nil {
+			a.o.Progress(a.frontier.Size(), a.r.Latest.Size)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return a.lastTiles(ctx)
+}
+
+// read fetches a bundle and its tile, and checks one against the other. It stops at the first leaf that is bad; the ones
+// ahead of it are still given.
+func (a *audit) read(ctx context.Context, id TileID) bundle {
+	b := bundle{id: id, hashes: make([]tlog.Hash, 0, id.Width), leaves: make([]Leaf, 0, id.Width)}
+	fail := func(err error) bundle {
+		b.err = err
+		return b
+	}
+	raw, err := fetchTile(ctx, a.f, id)
+	if err != nil {
+		return fail(faultIn(id.Path(), err))
+	}
+	tileID := TileID{0, id.N, id.Width}
+	tile, err := fetchTile(ctx, a.f, tileID)
+	if err != nil {
+		return fail(faultIn(tileID.Path(), err))
+	}
+	entries, splitErr := SplitEntries(raw)
+	for i, e := range entries[:min(len(entries), id.Width)] {
+		index := id.N*TileWidth + int64(i)
+		h := LeafHash(e)
+		if len(tile) < (i+1)*tlog.HashSize || tlog.Hash(tile[i*tlog.HashSize:]) != h {
+			return fail(faultAt(index, fmt.Errorf("its hash is not the one the tree holds: %w", ErrProof)))
+		}
+		l, err := ParseLeaf(e)
+		if err != nil {
+			return fail(faultAt(index, err))
+		}
+		b.hashes = append(b.hashes, h)
+		b.leaves = append(b.leaves, l)
+	}
+	switch {
+	case splitErr != nil:
+		return fail(faultIn(id.Path(), splitErr))
+	case len(entries) != id.Width:
+		return fail(faultIn(id.Path(), fmt.Errorf("%d entries, want %d: %w", len(entries), id.Width, ErrSequence)))
+	case len(tile) != id.Width*tlog.HashSize:
+		return fail(faultIn(tileID.Path(), fmt.Errorf("%d bytes, want %d: %w", len(tile), id.Width*tlog.HashSize, ErrMalformed)))
+	}
+	if id.Width == TileWidth {
+		b.root = TileRoot(b.hashes)
+	}
+	return b
+}
+
+// take checks a bundle's leaves in order and adds them to the tree.
+func (a *audit) take(ctx context.Context, b bundle) error {
+	start := b.id.N * TileWidth
+	end := start + int64(len(b.hashes))
+	// A full bundle without a checkpoint in its midst enters the tree in one piece.
+	whole := b.err == nil && b.id.Width == TileWidth && (a.next == len(a.signed) || a.signed[a.next].Size >= end) && (a.pin.Size <= start || a.pin.Size >= end)
+	for i, l := range b.leaves {
+		if err := a.leaf(start+int64(i), l); err != nil {
+			return err
+		}
+		if whole {
+			continue
+		}
+		a.frontier.Add(b.hashes[i])
+		if err := a.reached(ctx); err != nil {
+			return err
+		}
+	}
+	if b.err != nil {
+		return b.err
+	}
+	if whole {
+		a.frontier.AddTile(b.root)
+		if err := a.reached(ctx); err != nil {
+			return err
+		}
+	}
+	if b.id.Width == TileWidth {
+		return a.upperTile(ctx, 1, b.id.N, b.root)
+	}
+	return nil
+}
+
+// leaf checks what a leaf says against the leaves before it and the witnesses' clocks.
+func (a *audit) leaf(index int64, l Leaf) error {
+	if err := a.streams.Add(l); err != nil {
+		return faultAt(index, err)
+	}
+	// a.lower is of the heads before the leaf; the next one is the first beyond it.
+	if !a.lower.IsZero() && l.RecordedAt.Before(a.lower.Add(-a.o.Skew)) {
+		return faultAt(index, fmt.Errorf("it says it was recorded at %s; at %s the witnesses saw a log that did not hold it: %w", l.RecordedAt.Format(leafTime), a.lower.Format(time.RFC3339), ErrTime))
+	}
+	if a.next < len(a.signed) {
+		// A cosignature tells whole seconds, rounded down.
+		if by := a.upper[a.next]; !by.IsZero() && l.RecordedAt.After(by.Add(time.Second+a.o.Skew)) {
+			return faultAt(index, fmt.Errorf("it says it was recorded at %s; the witnesses had seen it by %s: %w", l.RecordedAt.Format(leafTime), by.Format(time.RFC3339), ErrTime))
+		}
+	}
+	if len(a.openings) > 0 {
+		for _, op := range a.openings[l.EventID] {
+			if err := op.Check(l); err != nil {
+				return faultAt(index, err)
+			}
+			a.r.Opened++
+		}
+		delete(a.openings, l.EventID)
+	}
+	if a.r.First.IsZero() {
+		a.r.First = l.RecordedAt
+	}
+	a.r.Last = l.RecordedAt
+	if a.o.Each != nil {
+		if err := a.o.Each(index, l); err != nil {
+			return faultAt(index, err)
+		}
+	}
+	return nil
+}
+
+// reached compares the tree with every head of its present size.
+func (a *audit) reached(ctx context.Context) error {
+	size := a.frontier.Size()
+	if a.o.Pinned != nil && a.pin.Size == size && a.frontier.Root() != a.pin.Root {
+		return a.fork(ctx)
+	}
+	for ; a.next < len(a.signed) && a.signed[a.next].Size == size; a.next++ {
+		h := a.signed[a.next]
+		if h.Root != a.frontier.Root() {
+			return &Fault{-1, fmt.Sprintf("entries %d to %d", a.before, size-1), fmt.Errorf("they do not lead to the root the log signed for %d entries: %w", size, ErrProof)}
+		}
+		if h.Witnessed && h.Since.After(a.lower) {
+			a.lower = h.Since
+		}
+		a.before = size
+	}
+	return nil
+}
+
+func (a *audit) fork(ctx context.Context) error {
+	size := a.r.Latest.Size
+	e := &Fork{Older: *a.o.Pinned, Newer: a.r.LatestNote}
+	if a.pin.Size > 0 && a.pin.Size < size {
+		var err error
+		e.Proof, err = tlog.ProveTree(size, a.pin.Size, HashReader(size, func(t TileID) ([]byte, error) { return fetchTile(ctx, a.f, t) }))
+		if err != nil {
+			return errors.Join(&Fault{-1, "the log's checkpoints", e}, fmt.Errorf("the failing proof could not be made: %w", err))
+		}
+	}
+	return &Fault{-1, "the log's checkpoints", e}
+}
+
+// upperTile puts a hash into the growing tile of a level and compares the tile with the log's when it is full.
+func (a *audit) upperTile(ctx context.Context, level int, n int64, h tlog.Hash) error {
+	for level > len(a.tiles) {
+		a.tiles = append(a.tiles, nil)
+	}
+	t := &a.tiles[level-1]
+	*t = append(*t, h)
+	if len(*t) < TileWidth {
+		return nil
+	}
+	if err := a.compareTile(ctx, TileID{level, n / TileWidth, TileWidth}, *t); err != nil {
+		return err
+	}
+	up := TileRoot(*t)
+	*t = (*t)[:0]
+	return a.upperTile(ctx, level+1, n/TileWidth, up)
+}
+
+func (a *audit) lastTiles(ctx context.Context) error {
+	for i, hashes := range a.tiles {
+		if len(hashes) == 0 {
+			continue
+		}
+		id := TileID{i + 1, a.r.Latest.Size >> ((i + 1) * TileHeight) / TileWidth, len(hashes)}
+		if err := a.compareTile(ctx, id, hashes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *audit) compareTile(ctx context.Context, id TileID, want []tlog.Hash) error {
+	got, err := fetchTile(ctx, a.f, id)
+	if err != nil {
+		return faultIn(id.Path(), err)
+	}
+	b := make([]byte, 0, len(want)*tlog.HashSize)
+	for _, h := range want {
+		b = append(b, h[:]...)
+	}
+	if !bytes.Equal(got, b) {
+		return faultIn(id.Path(), fmt.Errorf("its hashes are not those of the entries: %w", ErrProof))
+	}
+	return nil
+}
