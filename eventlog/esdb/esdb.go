@@ -114,7 +114,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{options: o, server: newSupervisor(config, o), stamps: newStamps()}
 	if err := l.server.first(ctx); hopeless(err) {
 		_ = l.Close()
-		return nil, fmt.Errorf("esdb: open: %w", err)
+		return nil, fmt.Errorf("esdb: open: %w", explain(err))
 	}
 	return l, nil
 }

@@ -64,7 +64,7 @@ type Server struct {
 type running struct {
 	grpc   *grpc.Server
 	conns  *connections
-	served chan struct{} // closed when Serve has returned, that is, when the port is free again
+	served chan struct{} // closed when Serve has returned
 	stop   context.Context
 	cancel context.CancelFunc
 }
@@ -131,7 +131,7 @@ func (s *Server) listen() error {
 		return fmt.Errorf("esdbtest: listen on %s: %w", s.address, err)
 	}
 	s.address = l.Addr().String()
-	r := &running{conns: &connections{Listener: l}, served: make(chan struct{})}
+	r := &running{conns: &connections{Listener: l, closed: make(chan struct{})}, served: make(chan struct{})}
 	r.stop, r.cancel = context.WithCancel(context.Background())
 	r.grpc = grpc.NewServer(
 		// Clients ping every ten seconds, also without a call under way; grpc-go's default would call that abuse.
@@ -181,7 +181,7 @@ func (s *Server) GoAway() error {
 		defer close(left)
 		old.grpc.GracefulStop()
 	}()
-	<-old.served
+	<-old.conns.closed
 	err := s.listen()
 	old.cancel() // subscriptions never end by themselves
 	<-left
@@ -200,8 +200,16 @@ func (s *Server) CutConnections() {
 // connections remembers what it accepted so that it can cut it.
 type connections struct {
 	net.Listener
-	mu   sync.Mutex
-	open []net.Conn
+	closed chan struct{} // closed with the listener, that is, when the port is free again
+	once   sync.Once
+	mu     sync.Mutex
+	open   []net.Conn
+}
+
+func (c *connections) Close() error {
+	err := c.Listener.Close()
+	c.once.Do(func() { close(c.closed) })
+	return err
 }
 
 func (c *connections) Accept() (net.Conn, error) {
