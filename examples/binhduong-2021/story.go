@@ -1,6 +1,7 @@
 package binhduong2021
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -105,6 +106,7 @@ type plan struct {
 	channel domain.Channel
 	figures domain.Figures
 	empty   bool // a nil report
+	told    bool // by hand: no chance correction
 	note    string
 }
 
@@ -191,12 +193,43 @@ func (w *week) file() {
 			w.add(p.signed, w.headAt(key.Unit, p.signed), Sign{Key: key, Version: 1})
 		}
 		w.remind(key, p)
+		w.correct(key, p)
 	}
 	for _, d := range w.x.Days() {
 		w.add(at(d, 17, 30), Operator, Issue{Date: d, To: "UBND tỉnh Bình Dương", Note: note})
 	}
 	w.add(at("2021-02-09", 17, 40), Operator, Issue{Date: "2021-02-08", To: "UBND tỉnh Bình Dương",
 		Note: "Phát hành lại sau khi các xã đính chính. " + note})
+}
+
+// correct: one report in fifty is corrected by chance, before its signature or after it, and signed then.
+func (w *week) correct(key domain.ReportKey, p *plan) {
+	r := rng(w.seed, "correct", key.Stream())
+	if r.IntN(50) != 0 || p.told || p.empty || p.filed.IsZero() || p.signed.IsZero() || p.duty.Consolidates != "" {
+		return
+	}
+	f := maps.Clone(p.figures)
+	f[f.Names()[0]]++
+	t, version := p.filed.Add(2*time.Minute), 2
+	if r.IntN(2) == 0 {
+		t = p.signed.Add(12 * time.Minute)
+	}
+	w.add(t, p.filer, Correct{Submit: Submit{Key: key, Figures: f, Note: note}, Replaces: 1, Correction: domain.CorrectionContent,
+		Reason: "Đối chiếu lại với danh sách của đơn vị."})
+	if t.Before(p.signed) { // the head signs what is newest; the plan's own signature would be of version 1
+		w.replaceSignature(key, p.signed, version)
+		return
+	}
+	w.add(t.Add(20*time.Minute), w.headAt(key.Unit, t.Add(20*time.Minute)), Sign{Key: key, Version: version})
+}
+
+// replaceSignature makes a planned signature one of another version.
+func (w *week) replaceSignature(key domain.ReportKey, t time.Time, version int) {
+	for i, a := range w.attempts {
+		if s, ok := a.Act.(Sign); ok && s.Key == key && a.At.Equal(t) {
+			w.attempts[i].Act = Sign{Key: key, Version: version}
+		}
+	}
 }
 
 // remind: districts urge their communes at 13:30, the department urges everybody else at 14:30.
