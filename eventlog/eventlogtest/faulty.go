@@ -147,7 +147,7 @@ func (f *Faulty) Append(ctx context.Context, stream string, expected eventlog.Ex
 		select {
 		case <-fault.until:
 		case <-ctx.Done():
-			return eventlog.Appended{}, fmt.Errorf("eventlogtest: append to %s: %w (%w)", stream, eventlog.ErrOutcomeUnknown, context.Cause(ctx))
+			return eventlog.Appended{}, fmt.Errorf("eventlogtest: append to %s: %w (%w)", stream, eventlog.ErrOutcomeUnknown, ctx.Err())
 		}
 	}
 	var got eventlog.Appended

@@ -45,7 +45,7 @@ func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expec
 		return eventlog.Appended{}, err
 	}
 	if ctx.Err() != nil {
-		return eventlog.Appended{}, fmt.Errorf("memlog: append to %s: %w", stream, context.Cause(ctx))
+		return eventlog.Appended{}, fmt.Errorf("memlog: append to %s: %w", stream, ctx.Err())
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,7 +123,7 @@ func (l *Log) ReadStream(ctx context.Context, stream string, from uint64) iter.S
 		}
 		for r := from; r < uint64(len(there)); r++ {
 			if ctx.Err() != nil {
-				yield(eventlog.Recorded{}, fmt.Errorf("memlog: read %s: %w", stream, context.Cause(ctx)))
+				yield(eventlog.Recorded{}, fmt.Errorf("memlog: read %s: %w", stream, ctx.Err()))
 				return
 			}
 			l.mu.Lock()
@@ -161,7 +161,7 @@ func (l *Log) Follow(ctx context.Context, after eventlog.Position, filter eventl
 				fail(eventlog.ErrGone)
 				return
 			case ctx.Err() != nil:
-				fail(context.Cause(ctx))
+				fail(ctx.Err())
 				return
 			case scanned == head && !first:
 				select {

@@ -55,7 +55,7 @@ func (l *Log) append(ctx context.Context, stream string, expected eventlog.Expec
 		return eventlog.Appended{}, eventlog.ErrReadOnly
 	}
 	if ctx.Err() != nil {
-		return eventlog.Appended{}, context.Cause(ctx)
+		return eventlog.Appended{}, ctx.Err()
 	}
 	c := newAppendCall(stream, expected, events)
 	select {
@@ -63,15 +63,15 @@ func (l *Log) append(ctx context.Context, stream string, expected eventlog.Expec
 	case <-l.closing:
 		return eventlog.Appended{}, errClosed
 	case <-ctx.Done():
-		return eventlog.Appended{}, context.Cause(ctx)
+		return eventlog.Appended{}, ctx.Err()
 	}
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		if c.state.CompareAndSwap(waiting, withdrawn) {
-			return eventlog.Appended{}, context.Cause(ctx)
+			return eventlog.Appended{}, ctx.Err()
 		}
-		return eventlog.Appended{}, fmt.Errorf("%w (%w)", eventlog.ErrOutcomeUnknown, context.Cause(ctx))
+		return eventlog.Appended{}, fmt.Errorf("%w (%w)", eventlog.ErrOutcomeUnknown, ctx.Err())
 	case <-l.done:
 		select {
 		case <-c.done:

@@ -22,7 +22,7 @@ import (
 )
 
 // benchEvents makes events of about 990 bytes in all, as a report is: 760 of figures, 110 of circumstances, an id, a kind,
-// and a stream name of 47. Nine in ten open a stream; the others go on with one, as a signature does with a report.
+// and a stream name of 47. Each opens a stream of its own.
 func benchEvents(n int) []benchEvent {
 	r := rand.New(rand.NewPCG(1, 2))
 	events := make([]benchEvent, n)
@@ -32,22 +32,19 @@ func benchEvents(n int) []benchEvent {
 			data[j] = ' ' + byte(r.IntN(94))
 		}
 		copy(meta, data[100:])
-		e := benchEvent{
-			stream:   fmt.Sprintf("report-binhduong-2021.smartphone.%06d.20210208", i),
-			expected: eventlog.NoStream,
+		events[i] = benchEvent{
+			stream: fmt.Sprintf("report-binhduong-2021.smartphone.%06d.20210208", i),
 			event: eventlog.Proposed{
 				ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte(fmt.Sprint(i))), Kind: "ReportSubmitted", Data: slices.Clone(data), Meta: slices.Clone(meta),
 			},
 		}
-		events[i] = e
 	}
 	return events
 }
 
 type benchEvent struct {
-	stream   string
-	expected eventlog.Expected
-	event    eventlog.Proposed
+	stream string
+	event  eventlog.Proposed
 }
 
 func (e benchEvent) bytes() int {
@@ -150,8 +147,9 @@ func BenchmarkAppend(b *testing.B) {
 		bytes += e.bytes()
 	}
 	record := make([]byte, bytes/len(events))
-	for _, n := range []int{1, 16, 256} {
-		b.Run(fmt.Sprintf("callers=%d", n), func(b *testing.B) {
+	for _, c := range []struct{ callers, followers int }{{1, 0}, {16, 0}, {256, 0}, {256, 2}} {
+		n := c.callers
+		b.Run(fmt.Sprintf("callers=%d/followers=%d", n, c.followers), func(b *testing.B) {
 			dir := b.TempDir()
 			l := openTest(b, filepath.Join(dir, "ledger.db"), Options{})
 			bare, err := newBareLog(filepath.Join(dir, "bare"))
@@ -159,6 +157,12 @@ func BenchmarkAppend(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer close(bare.queue)
+			for range c.followers {
+				go func() {
+					for range l.Follow(b.Context(), eventlog.Position{}, eventlog.Filter{}, eventlog.FollowOptions{}) {
+					}
+				}()
+			}
 			var rates, bareRates []float64
 			var latencies, bareLatencies []time.Duration
 			round := 0
@@ -169,7 +173,7 @@ func BenchmarkAppend(b *testing.B) {
 					took, elapsed, err := callers(n, during, func(i int) error {
 						e := events[i%len(events)]
 						stream := fmt.Sprintf("%s.%d.%d", e.stream[:len(e.stream)-3], round, i/len(events))
-						_, err := l.Append(context.Background(), stream, e.expected, []eventlog.Proposed{e.event})
+						_, err := l.Append(context.Background(), stream, eventlog.NoStream, []eventlog.Proposed{e.event})
 						return err
 					})
 					if err != nil {
@@ -192,6 +196,9 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportMetric(100*rate/bareRate, "%ofbare")
 			b.ReportMetric(p99(latencies), "p99-ms")
 			b.ReportMetric(p99(bareLatencies), "bare-p99-ms")
+			if wal, err := os.Stat(filepath.Join(dir, "ledger.db-wal")); err == nil {
+				b.ReportMetric(float64(wal.Size())/1e6, "wal-MB")
+			}
 			if s := l.Stats(); s.Groups > 0 {
 				b.ReportMetric(float64(s.Appends)/float64(s.Groups), "appends/group")
 			}
@@ -278,7 +285,7 @@ func fill(b *testing.B, l *Log, n int) {
 					e.ID = uuid.NewSHA1(uuid.NameSpaceURL, fmt.Append(nil, j))
 					batch = append(batch, e)
 				}
-				// Ten events of one caller open ten streams in reality; here they share one, nine of ten times.
+				// Ten of one caller share a stream, to have the log filled before the reader loses patience.
 				stream := fmt.Sprintf("report-binhduong-2021.smartphone.%09d.20210208", i)
 				if _, err := l.Append(context.Background(), stream, eventlog.NoStream, batch); err != nil {
 					b.Error(err)
@@ -303,5 +310,34 @@ func readBare(path string) error {
 		} else if err != nil {
 			return err
 		}
+	}
+}
+
+// BenchmarkReadStream measures what a command pays before it decides: to find nothing new, and to read a stream of six.
+func BenchmarkReadStream(b *testing.B) {
+	l := openTest(b, filepath.Join(b.TempDir(), "ledger.db"), Options{})
+	const streams, each = 5000, 6
+	events := benchEvents(streams * each)
+	for i := range streams {
+		var six []eventlog.Proposed
+		for _, e := range events[i*each:][:each] {
+			six = append(six, e.event)
+		}
+		if _, err := l.Append(context.Background(), events[i].stream, eventlog.NoStream, six); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for from, name := range map[uint64]string{each: "nothing new", each - 1: "one new", 0: "six"} {
+		b.Run(name, func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				i++
+				for _, err := range l.ReadStream(context.Background(), events[i%streams].stream, from) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
 	}
 }

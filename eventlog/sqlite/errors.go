@@ -53,7 +53,8 @@ func kindOf(err error) error {
 		return eventlog.ErrFull
 	case engine.ResultReadOnly, engine.ResultPerm:
 		return eventlog.ErrReadOnly
-	case engine.ResultCorrupt, engine.ResultNotADB, engine.ResultFormat:
+	case engine.ResultCorrupt, engine.ResultNotADB, engine.ResultFormat, engine.ResultConstraint:
+		// A constraint fails when another program has appended to the file behind our back.
 		return eventlog.ErrDamaged
 	case engine.ResultIOErr, engine.ResultBusy, engine.ResultLocked, engine.ResultCantOpen, engine.ResultInterrupt,
 		engine.ResultNoMem, engine.ResultProtocol:

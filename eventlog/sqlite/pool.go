@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"sync"
-	"time"
 
 	engine "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -39,7 +38,7 @@ func (p *pool) with(ctx context.Context, f func(*engine.Conn) error) error {
 	select {
 	case conn = <-p.free:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	defer func() { p.free <- conn }()
 	if conn == nil {
@@ -75,12 +74,12 @@ func (p *pool) close() {
 }
 
 func openReader(uri string) (*engine.Conn, error) {
-	flags := engine.OpenReadWrite
-	conn, err := engine.OpenConn(uri, flags, engine.OpenURI)
+	// Not read-only, so that the first reader after a crash can recover the write-ahead log; query_only does the rest.
+	conn, err := engine.OpenConn(uri, engine.OpenReadWrite, engine.OpenURI)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetBusyTimeout(10 * time.Second)
+	conn.SetBusyTimeout(busyTimeout)
 	if err := sqlitex.ExecuteTransient(conn, "PRAGMA query_only = ON", nil); err != nil {
 		conn.Close()
 		return nil, err

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -51,6 +52,11 @@ func (l *Log) currentHead(ctx context.Context) (uint64, error) {
 		head, _, err = readHead(conn)
 		return err
 	})
+	if err == nil {
+		l.mu.Lock()
+		l.head = max(l.head, head)
+		l.mu.Unlock()
+	}
 	return head, err
 }
 
@@ -71,7 +77,7 @@ func (l *Log) readStream(ctx context.Context, stream string, from uint64, yield 
 		return errClosed
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	key := keyOf(stream)
 	if l.writer == nil {
@@ -86,22 +92,30 @@ func (l *Log) readStream(ctx context.Context, stream string, from uint64, yield 
 	// Newest first; filled from the end, so that what is read lies in order.
 	var seqs []uint64
 	if n := end.count() - from; n > walkRows {
-		if err := l.pool.with(ctx, func(conn *engine.Conn) (err error) {
-			seqs, err = walk(ctx, conn, end, from)
-			return err
+		if err := l.pool.with(ctx, func(conn *engine.Conn) error {
+			return inOneTransaction(conn, func() (err error) {
+				seqs, err = walk(ctx, conn, end, from)
+				return err
+			})
 		}); err != nil {
 			return err
 		}
 	}
 	for next := from; next < end.count(); {
 		var chunk []eventlog.Recorded
-		err := l.pool.with(ctx, func(conn *engine.Conn) (err error) {
+		read := func(conn *engine.Conn) (err error) {
 			if seqs == nil {
 				chunk, err = readBack(conn, stream, end, from)
 			} else {
 				chunk, err = readThese(conn, stream, seqs[next-from:min(next-from+walkRows, uint64(len(seqs)))], next)
 			}
 			return err
+		}
+		err := l.pool.with(ctx, func(conn *engine.Conn) error {
+			if end.count()-next == 1 {
+				return read(conn)
+			}
+			return inOneTransaction(conn, func() error { return read(conn) })
 		})
 		if err != nil {
 			return err
@@ -113,10 +127,18 @@ func (l *Log) readStream(ctx context.Context, stream string, from uint64, yield 
 		}
 		next += uint64(len(chunk))
 		if ctx.Err() != nil && next < end.count() {
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// inOneTransaction spares every statement of f the locks of a transaction of its own, which cost more than a row.
+func inOneTransaction(conn *engine.Conn, f func() error) error {
+	if err := execute(conn, "BEGIN"); err != nil {
+		return err
+	}
+	return errors.Join(f(), execute(conn, "COMMIT"))
 }
 
 // readBack reads the events from revision from to end, by following prev.
@@ -158,7 +180,7 @@ func walk(ctx context.Context, conn *engine.Conn, end place, from uint64) ([]uin
 			return nil, err
 		}
 		if i%1024 == 0 && ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, ctx.Err()
 		}
 	}
 	return seqs, nil
@@ -209,7 +231,7 @@ func (l *Log) follow(ctx context.Context, after eventlog.Position, filter eventl
 		}
 		for caughtUp := !first && scanned == head; !caughtUp; {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return ctx.Err()
 			}
 			var events []eventlog.Recorded
 			if err := l.pool.with(ctx, func(conn *engine.Conn) (err error) {
@@ -245,7 +267,7 @@ func (l *Log) wait(ctx context.Context, wake <-chan struct{}) error {
 	case <-wake:
 	case <-poll:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	case <-l.closing:
 		return errClosed
 	}

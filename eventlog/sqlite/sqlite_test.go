@@ -167,6 +167,18 @@ func TestEventsCannotBeChanged(t *testing.T) {
 	}
 }
 
+// A program that appends behind our back is found out, and nothing is built on what it wrote.
+func TestAppendBehindOurBack(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	l := openTest(t, path, Options{})
+	appendN(t, l, "a", 1)
+	raw(t, path, "INSERT INTO event VALUES (3, 'unit-x', 0, 0, 0, x'00112233445566778899aabbccddeeff', 'Tested', x'', x'')")
+	if _, err := l.Append(t.Context(), "unit-1", eventlog.NoStream, eventlogtest.Events("b")); !errors.Is(err, eventlog.ErrDamaged) {
+		t.Errorf("got %v, want %v", err, eventlog.ErrDamaged)
+	}
+}
+
 func TestSecondWriterIsRefused(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
@@ -345,6 +357,41 @@ func TestFollowBeyondTheEnd(t *testing.T) {
 			t.Errorf("after %s: %v, want %v", after, err, want)
 		}
 	}
+}
+
+// A reader that never ends keeps the write-ahead log from beginning anew; appends go on, and it does when the reader ends.
+func TestEndlessReader(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	l := openTest(t, path, Options{tune: tuning{checkpointBytes: pageSizeBytes}})
+	appendN(t, l, "a", 1)
+	reader, err := engine.OpenConn(path, engine.OpenReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for _, sql := range []string{"BEGIN", "SELECT count(*) FROM event"} {
+		if err := sqlitex.ExecuteTransient(reader, sql, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appendN(t, l, "b", 100)
+	wal := func() int64 {
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if err := sqlitex.ExecuteTransient(reader, "COMMIT", nil); err != nil {
+		t.Fatal(err)
+	}
+	before := wal()
+	appendN(t, l, "c", 100)
+	if after := wal(); after > before+100*pageSizeBytes {
+		t.Errorf("the write-ahead log grew from %d to %d bytes with nobody reading it", before, after)
+	}
+	eventlogtest.CheckLog(t, l)
 }
 
 func TestBackup(t *testing.T) {

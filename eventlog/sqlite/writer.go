@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	engine "zombiezen.com/go/sqlite"
@@ -23,6 +24,11 @@ const (
 	// that arrive meanwhile wait, so this is the 99th percentile of a rush: 13 ms at 2 MB, 20 ms at 4 MB and 37 ms at
 	// 8 MB with 256 callers, while the rate stayed the same from 1 MB on.
 	checkpointBytes = 2 << 20
+	// manyCheckpoints: at that many times checkpointBytes the write-ahead log is begun anew even if readers have to be
+	// waited for.
+	manyCheckpoints = 16
+	// patientReaders is how long they are waited for.
+	patientReaders = 20 * time.Millisecond
 )
 
 // writer is the one goroutine that writes. Its fields are its own.
@@ -41,6 +47,8 @@ type writer struct {
 	runEnd   uint64              // the event that run goes through
 	walBytes int                 // about how much was written since the last checkpoint
 
+	restartFrames int // how long the write-ahead log may be before readers are waited for
+
 	// stopped is set when fsync has failed: what was written may be lost or may come back, so nothing may be built on it.
 	stopped error
 }
@@ -53,6 +61,7 @@ func newWriter(l *Log, conn *engine.Conn, tune tuning) *writer {
 	if tune.checkpointBytes > 0 {
 		w.checkpointBytes = tune.checkpointBytes
 	}
+	w.restartFrames = manyCheckpoints * w.checkpointBytes / pageSizeBytes
 	return w
 }
 
@@ -104,50 +113,49 @@ func readHead(conn *engine.Conn) (seq uint64, recorded int64, err error) {
 // run takes groups from the queue until the log is closed.
 func (w *writer) run() {
 	defer close(w.log.done)
-	var group []*appendCall
+	var calls []*appendCall
 	for {
-		group = group[:0]
 		select {
 		case c := <-w.log.queue:
-			group = w.gather(group, c)
+			calls = w.gather(calls[:0], c)
 		case <-w.log.closing:
 			return
 		}
-		w.append(group)
-		clear(group)
+		w.append(calls)
+		clear(calls)
 		if w.walBytes >= w.checkpointBytes {
-			w.checkpoint("PASSIVE")
+			w.checkpoint()
 		}
 	}
 }
 
-// gather takes what else is in the queue by now. It does not wait: while one group is being written the next one
+// gather takes c and what else is in the queue by now. It does not wait: while one group is being written the next one
 // gathers by itself, and a lone caller is served at once.
-func (w *writer) gather(group []*appendCall, c *appendCall) []*appendCall {
+func (w *writer) gather(calls []*appendCall, c *appendCall) []*appendCall {
 	bytes := 0
 	for {
 		if c.state.CompareAndSwap(waiting, taken) {
-			group = append(group, c)
+			calls = append(calls, c)
 			bytes += c.bytes
 		}
-		if len(group) == maxGroupAppends || bytes >= maxGroupBytes {
-			return group
+		if len(calls) == maxGroupAppends || bytes >= maxGroupBytes {
+			return calls
 		}
 		select {
 		case c = <-w.log.queue:
 		default:
-			return group
+			return calls
 		}
 	}
 }
 
-// append writes a group in one transaction and then answers its calls.
-func (w *writer) append(group []*appendCall) {
+// append writes calls in one transaction and then answers them.
+func (w *writer) append(calls []*appendCall) {
 	err := w.stopped
 	if err == nil {
-		err = w.transact(group)
+		err = w.transact(calls)
 	}
-	for _, c := range group {
+	for _, c := range calls {
 		// A conflict was judged against the neighbours, so it falls with them.
 		if err != nil {
 			c.err = err
@@ -156,90 +164,130 @@ func (w *writer) append(group []*appendCall) {
 	}
 }
 
+// group is what a transaction is about to change, until COMMIT makes it true.
+type group struct {
+	head     uint64
+	recorded int64
+	moved    map[streamKey]place
+	appends  int
+	bytes    int
+}
+
 // transact decides every call, writes those that stand, commits, and makes the result visible.
-func (w *writer) transact(group []*appendCall) error {
-	l := w.log
+func (w *writer) transact(calls []*appendCall) error {
 	if err := execute(w.conn, "BEGIN IMMEDIATE"); err != nil {
 		return translate(err)
 	}
-	head, recorded := w.head, w.recorded
-	pending := make(map[streamKey]place, len(group))
-	bytes := 0
-	stored := 0
-	for _, c := range group {
-		at, ok := pending[c.key]
-		if !ok {
-			at = l.heads.at[c.key] // without the lock: nobody but this goroutine writes
-		}
-		switch count := at.count(); {
-		case c.expected.Next() > count:
-			c.err = &eventlog.ConflictError{Stream: c.stream, Expected: c.expected, Actual: eventlog.After(count), ActualKnown: true}
-			continue
-		case c.expected.Next() < count:
-			c.behind, c.actual = true, count
+	g := group{head: w.head, recorded: w.recorded, moved: make(map[streamKey]place, len(calls))}
+	for _, c := range calls {
+		if !w.decide(c, &g) {
 			continue
 		}
-		recorded = max(recorded, l.clock().UnixMicro())
-		first := c.expected.Next()
-		for i := range c.events {
-			revision := first + uint64(i)
-			if err := w.insert(head+1, at.seq, revision, recorded, c.stream, &c.events[i]); err != nil {
-				return w.rollback(err)
-			}
-			head++
-			at = place{head, revision}
-		}
-		pending[c.key] = at
-		c.result = eventlog.Appended{
-			First: first, Last: at.revision, Position: eventlog.Position{Commit: head, Prepare: head}, PositionKnown: true,
-			RecordedAt: time.UnixMicro(recorded).UTC(),
-		}
-		bytes += c.bytes
-		stored++
-	}
-	if head == w.head {
-		return execute(w.conn, "COMMIT") // nothing to write, so nothing that could be lost
-	}
-	for k, p := range pending {
-		w.moved[k] = p // before COMMIT: should it fail, the streams' places are put right below
-	}
-	saved := false
-	if head-w.runEnd >= w.runEvents {
-		if err := w.saveRun(head); err != nil {
-			w.unmove(pending)
+		if err := w.store(c, &g); err != nil {
 			return w.rollback(err)
 		}
-		saved = true
+	}
+	if g.appends == 0 {
+		if err := execute(w.conn, "COMMIT"); err != nil { // of nothing, so nothing can be lost
+			return w.rollback(err)
+		}
+		return nil
+	}
+	if err := w.finish(&g); err != nil {
+		return err
+	}
+	w.publish(&g)
+	return nil
+}
+
+// decide reports whether the call stands where its stream does, counting what the group has added to it.
+func (w *writer) decide(c *appendCall, g *group) bool {
+	count := w.place(c.key, g).count()
+	switch {
+	case c.expected.Next() > count:
+		c.err = &eventlog.ConflictError{Stream: c.stream, Expected: c.expected, Actual: eventlog.After(count), ActualKnown: true}
+	case c.expected.Next() < count:
+		c.behind, c.actual = true, count
+	default:
+		return true
+	}
+	return false
+}
+
+func (w *writer) place(k streamKey, g *group) place {
+	if at, ok := g.moved[k]; ok {
+		return at
+	}
+	return w.log.heads.at[k] // without the lock: nobody but this goroutine writes
+}
+
+// store inserts a call's events.
+func (w *writer) store(c *appendCall, g *group) error {
+	g.recorded = max(g.recorded, w.log.clock().UnixMicro())
+	at := w.place(c.key, g)
+	first := c.expected.Next()
+	for i := range c.events {
+		revision := first + uint64(i)
+		if err := w.insert(g.head+1, at.seq, revision, g.recorded, c.stream, &c.events[i]); err != nil {
+			return err
+		}
+		g.head++
+		at = place{g.head, revision}
+	}
+	g.moved[c.key] = at
+	g.appends++
+	g.bytes += c.bytes
+	c.result = eventlog.Appended{
+		First: first, Last: at.revision, Position: eventlog.Position{Commit: g.head, Prepare: g.head}, PositionKnown: true,
+		RecordedAt: time.UnixMicro(g.recorded).UTC(),
+	}
+	return nil
+}
+
+// finish saves a run of stream heads when it is time, and commits.
+func (w *writer) finish(g *group) error {
+	maps.Copy(w.moved, g.moved)
+	saved := g.head-w.runEnd >= w.runEvents
+	if saved {
+		if err := w.saveRun(g.head); err != nil {
+			w.unmove(g.moved)
+			return w.rollback(err)
+		}
 	}
 	if err := w.commit(w.conn); err != nil {
-		if err := w.judgeCommit(err, head); err != nil {
-			w.unmove(pending)
+		if err := w.judgeCommit(err, g.head); err != nil {
+			w.unmove(g.moved)
 			return err
 		}
 	}
 	if saved {
 		clear(w.moved)
-		w.runEnd = head
+		w.runEnd = g.head
 	}
-	l.events.Add(head - w.head)
-	l.appends.Add(uint64(stored))
-	l.bytes.Add(uint64(bytes))
+	return nil
+}
+
+// publish makes a committed group visible, before any of its calls is answered.
+func (w *writer) publish(g *group) {
+	l := w.log
+	l.events.Add(g.head - w.head)
+	l.appends.Add(uint64(g.appends))
+	l.bytes.Add(uint64(g.bytes))
 	l.groups.Add(1)
-	w.walBytes += bytes + bytes/8 + 3*pageSizeBytes
-	w.head, w.recorded = head, recorded
-	l.heads.publish(pending, head)
+	w.walBytes += g.bytes + g.bytes/8 + 3*pageSizeBytes
+	w.head, w.recorded = g.head, g.recorded
+	l.heads.publish(g.moved, g.head)
 	l.mu.Lock()
-	l.head = head
+	defer l.mu.Unlock()
+	l.head = g.head
 	close(l.wake)
 	l.wake = make(chan struct{})
-	l.mu.Unlock()
-	return nil
 }
 
 // unmove takes back what a failed transaction said of its streams. One that had moved before keeps its entry, as a run
 // may name a stream that has not moved.
-func (w *writer) unmove(pending map[streamKey]place) {
-	for k := range pending {
+func (w *writer) unmove(moved map[streamKey]place) {
+	for k := range moved {
 		if at, ok := w.log.heads.at[k]; ok {
 			w.moved[k] = at
 		} else {
@@ -295,7 +343,7 @@ func (w *writer) rollback(cause error) error {
 		}
 	}
 	if errors.Is(err, eventlog.ErrFull) {
-		w.checkpoint("PASSIVE") // the next group may write over what is in the database by then
+		w.checkpoint() // the next group may write over what is in the database by then
 	}
 	return err
 }
@@ -320,32 +368,54 @@ func (w *writer) judgeCommit(cause error, newHead uint64) error {
 	return err
 }
 
-// checkpoint moves the write-ahead log into the database as far as readers allow. Its failure loses nothing, and the
-// next one tries again.
-func (w *writer) checkpoint(mode string) {
+// checkpoint moves the write-ahead log into the database as far as readers allow, so that the next group may write it
+// from its start again. Its failure loses nothing, and the next one tries again.
+func (w *writer) checkpoint() {
 	w.walBytes = 0
-	if stmt, err := w.conn.Prepare("PRAGMA wal_checkpoint(" + mode + ")"); err == nil {
-		stmt.Step()
-		stmt.Reset()
-		w.log.checkpoints.Add(1)
+	w.log.checkpoints.Add(1)
+	_, frames, err := w.tryCheckpoint("PASSIVE")
+	if err != nil || frames < w.restartFrames {
+		return
 	}
+	// There always was a reader in it. Ours take milliseconds and are waited for; a backup takes longer, and is asked
+	// again when the log has doubled.
+	w.conn.SetBusyTimeout(patientReaders)
+	busy, frames, err := w.tryCheckpoint("RESTART")
+	w.conn.SetBusyTimeout(busyTimeout)
+	w.restartFrames = manyCheckpoints * w.checkpointBytes / pageSizeBytes
+	if busy || err != nil {
+		w.restartFrames = max(w.restartFrames, 2*frames)
+	}
+}
+
+// tryCheckpoint answers whether readers were in the way, and how many frames the write-ahead log has.
+func (w *writer) tryCheckpoint(mode string) (busy bool, frames int, err error) {
+	stmt, err := w.conn.Prepare("PRAGMA wal_checkpoint(" + mode + ")")
+	if err != nil {
+		return false, 0, err
+	}
+	if row, err := stmt.Step(); err != nil || !row {
+		return false, 0, errors.Join(err, stmt.Reset())
+	}
+	busy, frames = stmt.ColumnInt(0) != 0, stmt.ColumnInt(1)
+	return busy, frames, stmt.Reset()
 }
 
 // close is called when the goroutine has ended. It saves a run when that spares the next Open more than it costs.
 func (w *writer) close() error {
-	if w.stopped == nil && w.head-w.runEnd >= w.runEvents/16 {
-		if execute(w.conn, "BEGIN IMMEDIATE") == nil {
-			if err := w.saveRun(w.head); err != nil {
-				w.rollback(err)
-			} else if err := commit(w.conn); err != nil {
-				w.rollback(err)
-			}
+	if w.stopped != nil {
+		return w.conn.Close()
+	}
+	if w.head-w.runEnd > w.runEvents/16 && execute(w.conn, "BEGIN IMMEDIATE") == nil {
+		// Should it fail, the next Open reads the events instead.
+		if w.saveRun(w.head) == nil {
+			commit(w.conn)
 		}
 	}
-	if w.stopped == nil {
-		w.checkpoint("TRUNCATE")
+	if w.conn.AutocommitEnabled() {
+		w.tryCheckpoint("TRUNCATE")
 	}
-	return w.conn.Close()
+	return w.conn.Close() // rolls back what is still open
 }
 
 func commit(conn *engine.Conn) error { return execute(conn, "COMMIT") }
