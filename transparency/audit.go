@@ -2,6 +2,7 @@ package transparency
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ const DefaultSkew = 10 * time.Second
 // AuditOptions are what the auditor brings along.
 type AuditOptions struct {
 	Policy *Policy
-	// Pinned is the largest checkpoint the auditor ever saw of this log; the log must still lead to it.
-	Pinned *Note
+	// Pinned are checkpoints of this log the auditor saw before, wherever; the log must still lead to each.
+	Pinned []Note
 	// Openings are checked against their leaves; one whose event is not in the log is a fault.
 	Openings []Opening
 	// Skew is by how much a recorded time may lie outside the witnessed bounds; zero means DefaultSkew.
@@ -136,7 +137,7 @@ type audit struct {
 	tiles    [][]tlog.Hash // by level, from 1: the hashes of the growing tile
 	streams  *Streams
 	openings map[uuid.UUID][]Opening
-	pin      Checkpoint
+	pins     []head // in order of size; those reached are taken off
 
 	lower time.Time
 	upper []time.Time // by head: the earliest witnessed time among it and all larger ones; zero when there is none
@@ -198,7 +199,7 @@ func (a *audit) heads(ctx context.Context) error {
 		}
 		a.signed = append(a.signed, head{j, n})
 	}
-	slices.SortStableFunc(a.signed, func(x, y head) int { return int(min(1, max(-1, x.Size-y.Size))) })
+	slices.SortStableFunc(a.signed, func(x, y head) int { return cmp.Compare(x.Size, y.Size) })
 	for _, h := range a.signed {
 		a.r.Checkpoints++
 		a.r.Unknown += h.Unknown
@@ -210,23 +211,23 @@ func (a *audit) heads(ctx context.Context) error {
 	return nil
 }
 
-// pinned puts the auditor's own memory among the heads.
+// pinned reads the auditor's own memory.
 func (a *audit) pinned() error {
-	if a.o.Pinned == nil {
-		return nil
+	for _, n := range a.o.Pinned {
+		j, err := a.o.Policy.Judge(n)
+		if err != nil {
+			return fmt.Errorf("a checkpoint seen before: %w", err)
+		}
+		if j.Origin != a.r.Latest.Origin {
+			return fmt.Errorf("a checkpoint seen before is of log %s: %w", j.Origin, ErrOrigin)
+		}
+		if j.Size > a.r.Latest.Size {
+			return &Fault{-1, "the log's newest checkpoint", fmt.Errorf("it covers %d entries, one seen before covers %d: this is an older copy, or entries were taken back:\n%s\n%s%w",
+				a.r.Latest.Size, j.Size, n.Marshal(), a.r.LatestNote.Marshal(), ErrOlder)}
+		}
+		a.pins = append(a.pins, head{j, n})
 	}
-	j, err := a.o.Policy.Judge(*a.o.Pinned)
-	if err != nil {
-		return fmt.Errorf("the checkpoint kept from an earlier audit: %w", err)
-	}
-	if j.Origin != a.r.Latest.Origin {
-		return fmt.Errorf("the checkpoint kept from an earlier audit is of log %s: %w", j.Origin, ErrOrigin)
-	}
-	if j.Size > a.r.Latest.Size {
-		return &Fault{-1, "the log's newest checkpoint", fmt.Errorf("it covers %d entries; an earlier audit saw one over %d, so this is an older copy, or entries were taken back:\n%s\n%s%w",
-			a.r.Latest.Size, j.Size, a.o.Pinned.Marshal(), a.r.LatestNote.Marshal(), ErrOlder)}
-	}
-	a.pin = j.Checkpoint
+	slices.SortStableFunc(a.pins, func(x, y head) int { return cmp.Compare(x.Size, y.Size) })
 	return nil
 }
 
@@ -353,7 +354,7 @@ func (a *audit) take(ctx context.Context, b bundle) error {
 	start := b.id.N * TileWidth
 	end := start + int64(len(b.hashes))
 	// A full bundle without a checkpoint in its midst enters the tree in one piece.
-	whole := b.err == nil && b.id.Width == TileWidth && (a.next == len(a.signed) || a.signed[a.next].Size >= end) && (a.pin.Size <= start || a.pin.Size >= end)
+	whole := b.err == nil && b.id.Width == TileWidth && (a.next == len(a.signed) || a.signed[a.next].Size >= end) && (len(a.pins) == 0 || a.pins[0].Size >= end)
 	for i, l := range b.leaves {
 		if err := a.leaf(start+int64(i), l); err != nil {
 			return err
@@ -420,8 +421,10 @@ func (a *audit) leaf(index int64, l Leaf) error {
 // reached compares the tree with every head of its present size.
 func (a *audit) reached(ctx context.Context) error {
 	size := a.frontier.Size()
-	if a.o.Pinned != nil && a.pin.Size == size && a.frontier.Root() != a.pin.Root {
-		return a.fork(ctx)
+	for ; len(a.pins) > 0 && a.pins[0].Size == size; a.pins = a.pins[1:] {
+		if a.pins[0].Root != a.frontier.Root() {
+			return a.fork(ctx, a.pins[0])
+		}
 	}
 	for ; a.next < len(a.signed) && a.signed[a.next].Size == size; a.next++ {
 		h := a.signed[a.next]
@@ -436,17 +439,19 @@ func (a *audit) reached(ctx context.Context) error {
 	return nil
 }
 
-func (a *audit) fork(ctx context.Context) error {
+// fork makes the evidence: the pinned note, the log's newest, and the proof the log gives between them.
+func (a *audit) fork(ctx context.Context, pin head) error {
 	size := a.r.Latest.Size
-	e := &Fork{Older: *a.o.Pinned, Newer: a.r.LatestNote}
-	if a.pin.Size > 0 && a.pin.Size < size {
+	e := &Fork{Older: pin.note, Newer: a.r.LatestNote}
+	fault := &Fault{-1, "the log's checkpoints", e}
+	if pin.Size > 0 && pin.Size < size {
 		var err error
-		e.Proof, err = tlog.ProveTree(size, a.pin.Size, HashReader(size, func(t TileID) ([]byte, error) { return fetchTile(ctx, a.f, t) }))
+		e.Proof, err = tlog.ProveTree(size, pin.Size, HashReader(size, func(t TileID) ([]byte, error) { return fetchTile(ctx, a.f, t) }))
 		if err != nil {
-			return errors.Join(&Fault{-1, "the log's checkpoints", e}, fmt.Errorf("the failing proof could not be made: %w", err))
+			return errors.Join(fault, fmt.Errorf("the failing proof could not be made: %w", err))
 		}
 	}
-	return &Fault{-1, "the log's checkpoints", e}
+	return fault
 }
 
 // upperTile puts a hash into the growing tile of a level and compares the tile with the log's when it is full.
