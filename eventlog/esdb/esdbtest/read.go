@@ -38,6 +38,14 @@ func (n *node) Read(req *streams.ReadReq, call streams.Streams_ReadServer) error
 	if o.GetUuidOption() == nil {
 		return status.Error(codes.InvalidArgument, "'uuidOption' is a required argument")
 	}
+	name := "$all"
+	if o.GetStream() != nil {
+		name = string(o.GetStream().GetStreamIdentifier().GetStreamName())
+	}
+	if err := n.may(ctx, "$r", name); err != nil {
+		call.SetTrailer(denied())
+		return err
+	}
 	filter, err := newFilter(o.GetFilter())
 	if err != nil {
 		return err

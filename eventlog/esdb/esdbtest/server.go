@@ -15,6 +15,7 @@ package esdbtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +28,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -46,6 +48,9 @@ type Options struct {
 	MaxAppendSizeBytes int              // DefaultMaxAppendSizeBytes unless given
 	SystemEventEvery   int              // DefaultSystemEventEvery unless given; negative: none
 	Clock              func() time.Time // the server's own clock, for "created"; time.Now unless given
+	TLS                *tls.Config      // none: in the clear
+	// Users are passwords by name; "admin" may do everything. Without any, nobody is asked.
+	Users map[string]string
 }
 
 // Server is one node. Nodes started by StartFollower share the data of their leader.
@@ -133,11 +138,16 @@ func (s *Server) listen() error {
 	s.address = l.Addr().String()
 	r := &running{conns: &connections{Listener: l, closed: make(chan struct{})}, served: make(chan struct{})}
 	r.stop, r.cancel = context.WithCancel(context.Background())
-	r.grpc = grpc.NewServer(
+	options := []grpc.ServerOption{
 		// Clients ping every ten seconds, also without a call under way; grpc-go's default would call that abuse.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.MaxRecvMsgSize(64<<20),
-	)
+		grpc.MaxRecvMsgSize(64 << 20),
+		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
+	}
+	if s.options.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.options.TLS)))
+	}
+	r.grpc = grpc.NewServer(options...)
 	node := &node{Server: s, running: r}
 	streams.RegisterStreamsServer(r.grpc, node)
 	serverfeatures.RegisterServerFeaturesServer(r.grpc, features{Server: s})

@@ -62,6 +62,10 @@ func (n *node) Append(call streams.Streams_AppendServer) error {
 		return status.Error(codes.Unknown, "Exception was thrown by handler.")
 	}
 	name := string(options.GetStreamIdentifier().GetStreamName())
+	if err := n.may(ctx, "$w", name); err != nil {
+		call.SetTrailer(denied())
+		return err
+	}
 	expected, err := expectation(options)
 	if err != nil {
 		return err
@@ -215,6 +219,10 @@ func (n *node) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*strea
 }
 
 func (n *node) deletable(ctx context.Context, name string) error {
+	if err := n.may(ctx, "$d", name); err != nil {
+		_ = grpc.SetTrailer(ctx, denied())
+		return err
+	}
 	if n.leader != nil {
 		trailer, err := n.notLeader()
 		_ = grpc.SetTrailer(ctx, trailer)
