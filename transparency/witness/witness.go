@@ -35,6 +35,7 @@ const maxBody = 128 << 10
 // Witness is the server. Make it with New.
 type Witness struct {
 	dir  string
+	lock *os.File
 	key  transparency.SigningKey
 	logs map[string][]transparency.VerifierKey
 	now  func() time.Time
@@ -59,7 +60,8 @@ type Options struct {
 	Log  func(line string) // refusals worth a person's attention; may be nil
 }
 
-// New reads the state of every log. What it cannot read it refuses to serve.
+// New reads the state of every log. What it cannot read it refuses to serve. It takes a lock on the folder: a second
+// process with its own memory of the same state could sign a second history.
 func New(o Options) (*Witness, error) {
 	if o.Key.Alg != transparency.AlgCosignatureV1 {
 		return nil, fmt.Errorf("witness: key %s has type %#02x, want %#02x: %w", o.Key.Name, byte(o.Key.Alg), byte(transparency.AlgCosignatureV1), transparency.ErrMalformed)
@@ -74,19 +76,41 @@ func New(o Options) (*Witness, error) {
 	for _, k := range o.Logs {
 		w.logs[k.Name] = append(w.logs[k.Name], k)
 	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("witness: %w", err)
+	}
+	var err error
+	if w.lock, err = os.OpenFile(filepath.Join(o.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("witness: %w", err)
+	}
+	if err := flock(w.lock); err != nil {
+		w.lock.Close()
+		return nil, fmt.Errorf("witness: another process uses %s: %w", o.Dir, err)
+	}
+	if err := w.load(); err != nil {
+		w.lock.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close gives the folder back. Requests must have ended.
+func (w *Witness) Close() error { return w.lock.Close() }
+
+func (w *Witness) load() error {
 	for origin, keys := range w.logs {
 		b, err := os.ReadFile(w.path(origin))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("witness: state of %s: %w", origin, err)
+			return fmt.Errorf("witness: state of %s: %w", origin, err)
 		}
 		if err := w.restore(origin, keys, b); err != nil {
-			return nil, fmt.Errorf("witness: state of %s in %s: %w", origin, w.path(origin), err)
+			return fmt.Errorf("witness: state of %s in %s: %w", origin, w.path(origin), err)
 		}
 	}
-	return w, nil
+	return nil
 }
 
 // restore believes only what carries the witness's own cosignature.

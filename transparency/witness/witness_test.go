@@ -91,12 +91,13 @@ func (m *tree) proof(t testing.TB, old, size int64) tlog.TreeProof {
 }
 
 type bench struct {
-	dir    string
-	now    time.Time
-	log    transparency.SigningKey
-	own    transparency.SigningKey
-	server *httptest.Server
-	said   []string
+	dir     string
+	now     time.Time
+	log     transparency.SigningKey
+	own     transparency.SigningKey
+	server  *httptest.Server
+	witness *witness.Witness
+	said    []string
 }
 
 func start(t testing.TB) *bench {
@@ -108,11 +109,15 @@ func start(t testing.TB) *bench {
 
 func (b *bench) restart(t testing.TB) {
 	t.Helper()
+	if b.witness != nil {
+		b.server.Close()
+		b.witness.Close()
+	}
 	w, err := witness.New(witness.Options{Dir: b.dir, Key: b.own, Logs: []transparency.VerifierKey{b.log.VerifierKey}, Now: func() time.Time { return b.now }, Log: func(s string) { b.said = append(b.said, s) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.server = httptest.NewServer(w.Handler())
+	b.server, b.witness = httptest.NewServer(w.Handler()), w
 	t.Cleanup(b.server.Close)
 }
 
@@ -292,6 +297,11 @@ func TestDamagedStateIsRefused(t *testing.T) {
 	if _, err := c.AddCheckpoint(t.Context(), 0, nil, m.note(t, 20, b.log)); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := witness.New(witness.Options{Dir: b.dir, Key: b.own}); err == nil {
+		t.Error("two processes on one folder")
+	}
+	b.server.Close()
+	b.witness.Close()
 	files, _ := filepath.Glob(filepath.Join(b.dir, "*", "checkpoint"))
 	good, err := os.ReadFile(files[0])
 	if err != nil {
@@ -303,7 +313,10 @@ func TestDamagedStateIsRefused(t *testing.T) {
 		if err := os.WriteFile(files[0], bad, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := witness.New(witness.Options{Dir: b.dir, Key: b.own, Logs: []transparency.VerifierKey{b.log.VerifierKey}})
+		w, err := witness.New(witness.Options{Dir: b.dir, Key: b.own, Logs: []transparency.VerifierKey{b.log.VerifierKey}})
+		if err == nil {
+			w.Close()
+		}
 		// The log's own line is not what the witness relies on; everything else is.
 		logLine := i >= bytes.Index(good, []byte("\n\n"))+2 && i < bytes.LastIndex(good, []byte("—"))
 		if err == nil && !logLine {
