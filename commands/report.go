@@ -64,25 +64,51 @@ func (l *Ledger) obligation(ctx context.Context, c Command, key domain.ReportKey
 
 // SubmitReport records the first version of a report.
 func (l *Ledger) SubmitReport(ctx context.Context, c Command, f Filing) (Result, error) {
-	o, err := l.obligation(ctx, c, f.Key)
+	c, decide, err := l.submission(ctx, c, f)
 	if err != nil {
 		return Result{}, err
 	}
+	return change(ctx, l, c, f.Key.Stream(), l.loadReport(f.Key), decide)
+}
+
+// CheckReport decides a submission as SubmitReport would now, and records nothing: an import looks at every row before
+// it records any.
+func (l *Ledger) CheckReport(ctx context.Context, c Command, f Filing) error {
+	c, decide, err := l.submission(ctx, c, f)
+	if err != nil {
+		return err
+	}
+	r, err := l.Report(ctx, f.Key)
+	if err != nil {
+		return err
+	}
+	if _, ok := r.Seen(c.ID); ok {
+		return nil
+	}
+	_, err = decide(r)
+	return err
+}
+
+func (l *Ledger) submission(ctx context.Context, c Command, f Filing) (Command, func(domain.Report) ([]domain.Event, error), error) {
+	o, err := l.obligation(ctx, c, f.Key)
+	if err != nil {
+		return c, nil, err
+	}
 	if c, err = l.complete(c); err != nil {
-		return Result{}, err
+		return c, nil, err
 	}
 	c.Role = actingRole(c, o, domain.RoleFiler, domain.RoleDistrict)
 	form, previous, err := l.formAndPrevious(ctx, o, f)
 	if err != nil {
-		return Result{}, err
+		return c, nil, err
 	}
-	return change(ctx, l, c, f.Key.Stream(), l.loadReport(f.Key), func(r domain.Report) ([]domain.Event, error) {
+	return c, func(r domain.Report) ([]domain.Event, error) {
 		content, missing, err := l.content(ctx, o, form, f)
 		if err != nil {
 			return nil, err
 		}
 		return r.Submit(domain.Submission{Content: content, Missing: missing, Note: f.Note, ReceivedAt: c.ReceivedAt}, o.Obligation, form, previous, o.actor)
-	})
+	}, nil
 }
 
 // CorrectReport records the next version of a report.
