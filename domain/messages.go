@@ -23,9 +23,11 @@ const (
 	CodeChoice            Code = "choice"
 	CodeClock             Code = "clock"
 	CodeClockTime         Code = "clock_time"
+	CodeColumnUnknown     Code = "column_unknown"
 	CodeCounts            Code = "counts"
 	CodeCredentialExists  Code = "credential_exists"
 	CodeCredentialUnknown Code = "credential_unknown"
+	CodeCSV               Code = "csv"
 	CodeDate              Code = "date"
 	CodeDayClosed         Code = "day_closed"
 	CodeDayNotOpen        Code = "day_not_open"
@@ -36,6 +38,7 @@ const (
 	CodeDuplicate         Code = "duplicate"
 	CodeDutyUnknown       Code = "duty_unknown"
 	CodeEmptyNotNil       Code = "empty_not_nil"
+	CodeEncoding          Code = "encoding"
 	CodeErratumFigures    Code = "erratum_figures"
 	CodeExempt            Code = "exempt"
 	CodeFieldSummed       Code = "field_summed"
@@ -45,9 +48,11 @@ const (
 	CodeID                Code = "id"
 	CodeIdentical         Code = "identical"
 	CodeJSON              Code = "json"
+	CodeMoreFaults        Code = "more_faults"
 	CodeNilWithFigures    Code = "nil_with_figures"
 	CodeNoBreach          Code = "no_breach"
 	CodeNoObligation      Code = "no_obligation"
+	CodeNoRows            Code = "no_rows"
 	CodeNoteNeeded        Code = "note_needed"
 	CodeNotInOffice       Code = "not_in_office"
 	CodeNotInteger        Code = "not_integer"
@@ -69,8 +74,10 @@ const (
 	CodeScope             Code = "scope"
 	CodeSigned            Code = "signed"
 	CodeStatement         Code = "statement"
+	CodeTextControl       Code = "text_control"
 	CodeTextMissing       Code = "text_missing"
 	CodeTextTooLong       Code = "text_too_long"
+	CodeThousands         Code = "thousands"
 	CodeTooLarge          Code = "too_large"
 	CodeType              Code = "type"
 	CodeUnitEnded         Code = "unit_ended"
@@ -112,9 +119,11 @@ var texts = map[Code]Wording{
 	CodeChoice:            {"“{value}” không phải là một lựa chọn hợp lệ.", "“{value}” is not one of the choices."},
 	CodeClock:             {"Thời điểm nhận {value} nằm sau đồng hồ của sổ.", "The time of receipt {value} lies after the ledger's clock."},
 	CodeClockTime:         {"“{value}” không phải là giờ hợp lệ ở vị trí này (ví dụ 15:00).", "“{value}” is not a fitting time of day (an example is 15:00)."},
+	CodeColumnUnknown:     {"Không biểu nào có cột “{name}”.", "No form has the column “{name}”."},
 	CodeCounts:            {"Số đếm của ngày không khớp: đếm được {counted} trên {obligations} nghĩa vụ báo cáo.", "The counts of the day do not add up: {counted} counted of {obligations} obligations."},
 	CodeCredentialExists:  {"Khóa {credential} đã được đăng ký.", "Credential {credential} is already enrolled."},
 	CodeCredentialUnknown: {"Không có khóa {credential} đang dùng được.", "There is no usable credential {credential}."},
+	CodeCSV:               {"Tệp CSV không hợp lệ: {detail}", "Not valid CSV: {detail}"},
 	CodeDate:              {"“{value}” không phải là ngày hợp lệ (ví dụ 2021-02-08).", "“{value}” is not a fitting date (an example is 2021-02-08)."},
 	CodeDayClosed:         {"Ngày {date} đã khóa.", "The day {date} is closed already."},
 	CodeDayNotOpen:        {"Ngày báo cáo này chưa được mở.", "This day has not been opened."},
@@ -125,6 +134,7 @@ var texts = map[Code]Wording{
 	CodeDuplicate:         {"“{name}” xuất hiện hai lần.", "“{name}” appears twice."},
 	CodeDutyUnknown:       {"Chế độ báo cáo không có nhiệm vụ “{duty}”.", "The regime has no duty “{duty}”."},
 	CodeEmptyNotNil:       {"Báo cáo trống không phải là báo cáo “không phát sinh”. Hãy điền số liệu hoặc chọn “không phát sinh”.", "An empty report is not a nil report. Fill in figures or say nil."},
+	CodeEncoding:          {"Tệp không phải UTF-8 ({detail}); hãy lưu lại dưới dạng “CSV UTF-8”.", "The file is not UTF-8 ({detail}); save it as “CSV UTF-8”."},
 	CodeErratumFigures:    {"Đính chính về hình thức không được thay đổi số liệu; hãy chọn thay thế nội dung.", "An erratum of form may not change a figure; choose a correction of content."},
 	CodeExempt:            {"Đơn vị {unit} được miễn báo cáo ngày {date}.", "Unit {unit} is exempt on {date}."},
 	CodeFieldSummed:       {"“{field}” do hệ thống tổng hợp từ cấp dưới, không nhập tay.", "“{field}” is summed from the units below and cannot be typed in."},
@@ -134,9 +144,11 @@ var texts = map[Code]Wording{
 	CodeID:                {"“{value}” không phải là mã hợp lệ: từ 1 đến 40 chữ thường, chữ số hoặc “_”, không trùng.", "“{value}” is not a fitting id: 1 to 40 lower-case letters, digits or “_”, used once."},
 	CodeIdentical:         {"Đính chính giống hệt bản {version}; không có gì thay đổi.", "The correction is identical to version {version}; nothing would change."},
 	CodeJSON:              {"JSON không hợp lệ: {detail}", "Not valid JSON: {detail}"},
+	CodeMoreFaults:        {"Còn {count} lỗi khác chưa liệt kê.", "{count} more faults are not listed."},
 	CodeNilWithFigures:    {"Báo cáo “không phát sinh” không được kèm số liệu.", "A nil report carries no figures."},
 	CodeNoBreach:          {"Đơn vị {unit} không có vi phạm “{breach}” còn hiệu lực ngày {date}.", "Unit {unit} has no standing breach “{breach}” on {date}."},
 	CodeNoObligation:      {"Không có nghĩa vụ báo cáo: đơn vị {unit}, biểu {form}, ngày {date}.", "There is no such obligation: unit {unit}, form {form}, date {date}."},
+	CodeNoRows:            {"Tệp không có dòng số liệu nào.", "The file holds no rows."},
 	CodeNoteNeeded:        {"Số liệu bất thường (quy tắc {rule}: trước {was}, nay {is}); hãy ghi chú giải thích.", "The figure is unusual (rule {rule}: was {was}, is {is}); add a note that explains it."},
 	CodeNotInOffice:       {"Người {person} không giữ chức vụ hoặc quyền ký của đơn vị {unit} vào lúc này.", "Person {person} does not hold the office of unit {unit}, or a right to sign for it, at this time."},
 	CodeNotInteger:        {"Phải là số nguyên, không có phần thập phân và không đặt trong ngoặc kép.", "It must be a whole number, without decimals and without quotation marks."},
@@ -158,8 +170,10 @@ var texts = map[Code]Wording{
 	CodeScope:             {"Không được cộng số liệu phạm vi {scope} vào phạm vi {expected}.", "Figures of scope {scope} cannot be added to scope {expected}."},
 	CodeSigned:            {"Bản {version} đã được ký duyệt.", "Version {version} is signed off already."},
 	CodeStatement:         {"Nội dung ký không khớp với bản báo cáo; hãy tải lại và ký.", "The statement is not the one for this version; load it again, then sign."},
+	CodeTextControl:       {"Có ký tự điều khiển không dùng được trong văn bản.", "It holds a control character, which a text may not."},
 	CodeTextMissing:       {"Bắt buộc phải điền.", "It must not be empty."},
 	CodeTextTooLong:       {"Quá dài hoặc không phải UTF-8; tối đa {max} byte.", "Too long, or not UTF-8; at most {max} bytes."},
+	CodeThousands:         {"“{value}” có dấu phân cách hàng nghìn; hãy nhập số nguyên viết liền (ví dụ 1234).", "“{value}” has a thousands separator; write the whole number without one (an example is 1234)."},
 	CodeTooLarge:          {"Nội dung vượt quá {max} byte.", "The body exceeds {max} bytes."},
 	CodeType:              {"Sai kiểu: cần {want}.", "The type is wrong: {want} is wanted."},
 	CodeUnitEnded:         {"Đơn vị {unit} đã kết thúc từ {date}.", "Unit {unit} ended on {date}."},

@@ -2,14 +2,12 @@ package schemas
 
 import (
 	"embed"
-	"errors"
+	stdjson "encoding/json"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
-
-	stdjson "encoding/json"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -230,14 +228,10 @@ func (r *Registry) checkContent(key domain.ReportKey, c domain.Content, digest s
 	if c.Nil {
 		return nil
 	}
-	figures := make(map[string]any, len(c.Figures))
-	for name, n := range c.Figures {
-		figures[name] = stdjson.Number(strconv.FormatInt(n, 10))
-	}
 	if _, ok := r.Form(key.Form, c.FormVersion); !ok {
 		return fmt.Errorf("version %d of form %s: %w", c.FormVersion, key.Form, ErrNewer)
 	}
-	return refusal(r.schemas.check(formSchema(key.Form, c.FormVersion), figures, "/figures"))
+	return r.CheckFigures(key.Form, c.FormVersion, c.Figures)
 }
 
 // Form is one version of a form.
@@ -288,27 +282,77 @@ func (r *Registry) ValidateFigures(id domain.FormID, version int, figures []byte
 
 // ParseFigures is ValidateFigures that also gives what it judged.
 func (r *Registry) ParseFigures(id domain.FormID, version int, figures []byte) (domain.Figures, error) {
-	current, ok := r.CurrentForm(id)
-	if !ok {
-		return nil, domain.Refuse(domain.NotFound, domain.CodeFormUnknown, "/form", "form", string(id))
+	form, err := r.named(id, version)
+	if err != nil {
+		return nil, err
 	}
-	if _, ok := r.Form(id, version); !ok {
-		return nil, domain.Refuse(domain.Invalid, domain.CodeFormVersion, "/form_version", "version", strconv.Itoa(version), "current", strconv.Itoa(current.Version))
+	v, faults := r.figures(form, figures)
+	if err := refusal(faults); err != nil {
+		return nil, err
 	}
-	v, faults := readValue(figures, "/figures")
-	if v != nil || len(faults) == 0 {
-		faults = append(faults, r.schemas.check(formSchema(id, version), v, "/figures")...)
+	return numbers(v), nil
+}
+
+// ParseOwnFigures judges what a consolidating unit fills in itself: it may leave out every field and may give none that
+// is summed from below. What the whole report then says is judged by CheckFigures.
+func (r *Registry) ParseOwnFigures(id domain.FormID, version int, figures []byte) (domain.Figures, error) {
+	form, err := r.named(id, version)
+	if err != nil {
+		return nil, err
+	}
+	v, faults := r.figures(form, figures)
+	faults = slices.DeleteFunc(faults, func(f domain.Fault) bool { return f.Code == domain.CodeRequired || f.Code == domain.CodeAtMost })
+	object, _ := v.(map[string]any)
+	for name := range object {
+		if f, ok := form.Field(name); ok && f.RollUp != domain.RollUpOwn && f.RollUp != domain.RollUpNone {
+			faults = append(faults, domain.NewFault(domain.CodeFieldSummed, "/figures/"+name, "field", name))
+		}
 	}
 	if err := refusal(faults); err != nil {
 		return nil, err
 	}
-	object, ok := v.(map[string]any)
-	if !ok {
-		return nil, errors.New("schemas: a form let pass what is no object")
+	return numbers(v), nil
+}
+
+// CheckFigures is ValidateFigures of figures that were made and not sent.
+func (r *Registry) CheckFigures(id domain.FormID, version int, figures domain.Figures) error {
+	form, err := r.named(id, version)
+	if err != nil {
+		return err
 	}
+	v := make(map[string]any, len(figures))
+	for name, n := range figures {
+		v[name] = stdjson.Number(strconv.FormatInt(n, 10))
+	}
+	return refusal(r.schemas.check(formSchema(form.ID, form.Version), v, "/figures"))
+}
+
+func (r *Registry) named(id domain.FormID, version int) (domain.Form, error) {
+	current, ok := r.CurrentForm(id)
+	if !ok {
+		return domain.Form{}, domain.Refuse(domain.NotFound, domain.CodeFormUnknown, "/form", "form", string(id))
+	}
+	form, ok := r.Form(id, version)
+	if !ok {
+		return domain.Form{}, domain.Refuse(domain.Invalid, domain.CodeFormVersion, "/form_version", "version", strconv.Itoa(version), "current", strconv.Itoa(current.Version))
+	}
+	return form, nil
+}
+
+func (r *Registry) figures(form domain.Form, text []byte) (any, []domain.Fault) {
+	v, faults := readValue(text, "/figures")
+	if v != nil || len(faults) == 0 {
+		faults = append(faults, r.schemas.check(formSchema(form.ID, form.Version), v, "/figures")...)
+	}
+	return v, faults
+}
+
+// numbers is a judged object as figures.
+func numbers(v any) domain.Figures {
+	object, _ := v.(map[string]any)
 	out := make(domain.Figures, len(object))
 	for name := range object {
 		out[name], _ = integerMember(v, name)
 	}
-	return out, nil
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,7 @@ func readValue(text []byte, base string) (any, []domain.Fault) {
 	if err == nil {
 		if _, end := r.d.ReadToken(); end == nil {
 			err = errors.New("more than one value")
-		} else if end.Error() != "EOF" {
+		} else if end != io.EOF {
 			err = end
 		}
 	}
@@ -54,6 +55,9 @@ func SyntaxFault(err error, pointer string) domain.Fault {
 	detail := err.Error()
 	if errors.As(err, &syntax) && syntax.Err != nil {
 		detail = fmt.Sprintf("%v (byte %d)", syntax.Err, syntax.ByteOffset)
+	}
+	if errors.Is(err, io.EOF) {
+		detail = "nothing there"
 	}
 	return domain.NewFault(domain.CodeJSON, pointer, "detail", strings.TrimPrefix(detail, "jsontext: "))
 }

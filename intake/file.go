@@ -1,0 +1,205 @@
+package intake
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/schemas"
+)
+
+// MaxFaults bounds the faults of a file that are listed; the last one then says how many are not. Chosen: nobody mends
+// more of them before sending again.
+const MaxFaults = 1000
+
+// Row is one report of a file. The caller sets Submission.ReceivedAt.
+type Row struct {
+	Number     int // 1-based row of a spreadsheet, or position in a JSON array: what a later refusal should name
+	Unit       domain.UnitCode
+	Form       domain.FormID
+	Date       domain.Date
+	Submission domain.Submission
+}
+
+// ParseFile reads a day's reports from a file, by the extension of its name.
+//
+// A .json file is an array of objects as ParseReport takes them, each with unit and form, and date when day is "".
+//
+// A .csv file has a heading row: unit, form, date (as above), the names of the figures, nil, note, form_version, in any
+// order; the headings may also be the labels of the form in Vietnamese or English. Cells are separated by comma,
+// semicolon or tab, whichever the heading row has most of. It is UTF-8, with or without a byte order mark, with either
+// line ending. An empty cell is a figure that was not given.
+//
+// day is the only day the rows may be of; "" leaves it to the file.
+func ParseFile(name string, body []byte, reg *schemas.Registry, day domain.Date) ([]Row, error) {
+	if err := tooLarge(body, domain.MaxImportBytes); err != nil {
+		return nil, err
+	}
+	f := file{reg: reg, day: day, seen: map[place]int{}}
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if detail := notUTF8(body); detail != "" {
+		return nil, domain.Refuse(domain.Invalid, domain.CodeEncoding, "", "detail", detail)
+	}
+	switch ext := strings.ToLower(path.Ext(name)); ext {
+	case ".json":
+		f.json(body)
+	case ".csv", ".tsv", ".txt":
+		f.csv(body)
+	default:
+		return nil, domain.Refuse(domain.Invalid, domain.CodeChoice, "", "value", ext)
+	}
+	if len(f.rows) == 0 && len(f.faults) == 0 {
+		f.faults = append(f.faults, domain.NewFault(domain.CodeNoRows, ""))
+	}
+	if err := refusal(f.faults); err != nil {
+		return nil, bounded(err)
+	}
+	return f.rows, nil
+}
+
+// file is a file being read.
+type file struct {
+	reg    *schemas.Registry
+	day    domain.Date
+	rows   []Row
+	faults []domain.Fault
+	seen   map[place]int
+}
+
+type place struct {
+	unit domain.UnitCode
+	form domain.FormID
+	date domain.Date
+}
+
+func notUTF8(body []byte) string {
+	switch {
+	case bytes.HasPrefix(body, []byte{0xff, 0xfe}), bytes.HasPrefix(body, []byte{0xfe, 0xff}):
+		return "UTF-16"
+	case bytes.HasPrefix(body, []byte("PK\x03\x04")):
+		return "ZIP, XLSX"
+	}
+	for i := 0; i < len(body); {
+		_, size := utf8.DecodeRune(body[i:])
+		if size == 1 && body[i] >= utf8.RuneSelf {
+			return "byte " + strconv.Itoa(i+1)
+		}
+		i += size
+	}
+	return ""
+}
+
+func bounded(err error) error {
+	var e *domain.Error
+	if !errors.As(err, &e) || len(e.Faults) <= MaxFaults {
+		return err
+	}
+	more := domain.NewFault(domain.CodeMoreFaults, "", "count", strconv.Itoa(len(e.Faults)-MaxFaults))
+	return &domain.Error{Kind: e.Kind, Faults: append(e.Faults[:MaxFaults:MaxFaults], more)}
+}
+
+// json reads an array of reports.
+func (f *file) json(body []byte) {
+	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	if d.PeekKind() != '[' {
+		f.faults = append(f.faults, notA("array", d, ""))
+		return
+	}
+	_, err := d.ReadToken()
+	n := 0
+	for err == nil && d.PeekKind() != ']' {
+		var v jsontext.Value
+		if v, err = d.ReadValue(); err != nil {
+			break
+		}
+		if n++; n > domain.MaxUnitsPerDay {
+			f.tooMany(n)
+			return
+		}
+		f.object(n, v)
+	}
+	if err == nil {
+		_, err = d.ReadToken()
+	}
+	if err == nil {
+		if _, err = d.ReadToken(); err == io.EOF {
+			return
+		} else if err == nil {
+			err = errors.New("more than one value")
+		}
+	}
+	fault := schemas.SyntaxFault(err, "")
+	if n > 0 {
+		fault.Row = n + 1
+	}
+	f.faults = append(f.faults, fault)
+}
+
+func (f *file) tooMany(row int) {
+	fault := domain.NewFault(domain.CodeRange, "", "min", "1", "max", strconv.Itoa(domain.MaxUnitsPerDay))
+	fault.Row = row
+	f.faults = append(f.faults, fault)
+}
+
+func (f *file) object(n int, v jsontext.Value) {
+	r := reading{reg: f.reg, figures: f.reg.ParseFigures, located: true, base: "/" + strconv.Itoa(n-1)}
+	row := Row{Number: n}
+	if m := r.members(v); m != nil {
+		row.Unit = domain.UnitCode(r.id(m, "unit"))
+		row.Form = domain.FormID(r.id(m, "form"))
+		if _, given := m["date"]; given || f.day == "" {
+			row.Date = domain.Date(r.text(m, "date", true))
+		}
+		if r.form = row.Form; row.Form != "" {
+			row.Submission.Content, row.Submission.Note = r.content(m)
+		}
+	}
+	for i := range r.faults {
+		r.faults[i].Row = n
+	}
+	f.faults = append(f.faults, r.faults...)
+	f.add(row, r.base, "", len(r.faults) == 0)
+}
+
+func (r *reading) id(m map[string]jsontext.Value, name string) string {
+	s := r.text(m, name, true)
+	if s != "" && !domain.ValidID(s) {
+		r.fault(domain.CodeID, "/"+name, "value", s)
+		return ""
+	}
+	return s
+}
+
+// add takes a row whose own faults are listed already, and compares it with the day and with the rows before it. column
+// is the one that holds the unit.
+func (f *file) add(row Row, base, column string, good bool) {
+	fault := func(c domain.Code, pointer string, args ...string) {
+		x := domain.NewFault(c, base+pointer, args...)
+		x.Row, x.Column, good = row.Number, column, false
+		f.faults = append(f.faults, x)
+	}
+	if row.Date != "" {
+		if _, err := domain.ParseDate(string(row.Date)); err != nil || f.day != "" && row.Date != f.day {
+			fault(domain.CodeDate, "/date", "value", string(row.Date))
+		}
+	} else {
+		row.Date = f.day
+	}
+	if row.Unit != "" && row.Form != "" {
+		at := place{row.Unit, row.Form, row.Date}
+		if _, twice := f.seen[at]; twice {
+			fault(domain.CodeDuplicate, "/unit", "name", strings.TrimSpace(string(row.Unit)+" "+string(row.Form)+" "+string(row.Date)))
+		}
+		f.seen[at] = row.Number
+	}
+	if good {
+		f.rows = append(f.rows, row)
+	}
+}
