@@ -15,10 +15,6 @@ import (
 	"github.com/answerable-ledger/answerable/schemas"
 )
 
-// MaxFaults bounds the faults of a file that are listed; the last one then says how many are not. Chosen: nobody mends
-// more of them before sending again.
-const MaxFaults = 1000
-
 // Row is one report of a file. The caller sets Submission.ReceivedAt.
 type Row struct {
 	Number     int // 1-based row of a spreadsheet, or position in a JSON array: what a later refusal should name
@@ -59,7 +55,7 @@ func ParseFile(name string, body []byte, reg *schemas.Registry, day domain.Date)
 		f.faults = append(f.faults, domain.NewFault(domain.CodeNoRows, ""))
 	}
 	if err := refusal(f.faults); err != nil {
-		return nil, bounded(err)
+		return nil, err
 	}
 	return f.rows, nil
 }
@@ -94,15 +90,6 @@ func notUTF8(body []byte) string {
 		i += size
 	}
 	return ""
-}
-
-func bounded(err error) error {
-	var e *domain.Error
-	if !errors.As(err, &e) || len(e.Faults) <= MaxFaults {
-		return err
-	}
-	more := domain.NewFault(domain.CodeMoreFaults, "", "count", strconv.Itoa(len(e.Faults)-MaxFaults))
-	return &domain.Error{Kind: e.Kind, Faults: append(e.Faults[:MaxFaults:MaxFaults], more)}
 }
 
 // json reads an array of reports.

@@ -288,6 +288,10 @@ func tooLarge(body []byte, max int) error {
 	return nil
 }
 
+// MaxFaults bounds the faults of one input that are listed; a last one then says how many are not. Chosen: nobody mends
+// more of them before sending again.
+const MaxFaults = 1000
+
 // refusal is the error of all faults, or nil.
 func refusal(faults []domain.Fault) error {
 	if len(faults) == 0 {
@@ -297,5 +301,8 @@ func refusal(faults []domain.Fault) error {
 	faults = slices.CompactFunc(faults, func(a, b domain.Fault) bool {
 		return a.Row == b.Row && a.Pointer == b.Pointer && a.Code == b.Code
 	})
+	if more := len(faults) - MaxFaults; more > 0 {
+		faults = append(faults[:MaxFaults:MaxFaults], domain.NewFault(domain.CodeMoreFaults, "", "count", strconv.Itoa(more)))
+	}
 	return &domain.Error{Kind: domain.Invalid, Faults: faults}
 }
