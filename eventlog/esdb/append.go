@@ -160,19 +160,26 @@ func (a *appending) confirm(ctx context.Context, revision uint64) (eventlog.Appe
 	if revision != last {
 		return eventlog.Appended{}, fmt.Errorf("%w: the stream had been deleted on the server and began again at revision %d", eventlog.ErrGone, revision+1-uint64(len(a.events)))
 	}
-	page, err := a.page(ctx, a.stream, last, 1, patient)
-	if err != nil {
-		return eventlog.Appended{}, a.unfinished(fmt.Errorf("stored, but not read back: %w", err))
+	var p page
+	for pause := firstBackoff; len(p.events) == 0; pause = min(2*pause, lastBackoff) {
+		var err error
+		if p, err = a.page(ctx, a.stream, last, 1, patient); err != nil {
+			return eventlog.Appended{}, a.unfinished(fmt.Errorf("stored, but not read back: %w", err))
+		}
+		// A node that is not the leader passes the append on to it and shows the event a moment later.
+		if len(p.events) == 0 && sleep(ctx, pause) != nil {
+			return eventlog.Appended{}, a.unfinished(fmt.Errorf("stored, but not shown yet by the node that answered: %w", context.Cause(ctx)))
+		}
 	}
-	if len(page.events) == 0 || page.events[0].ID != a.events[len(a.events)-1].ID {
-		return eventlog.Appended{}, fmt.Errorf("%w: the server acknowledged revision %d and does not show it", eventlog.ErrDamaged, last)
+	e := p.events[0]
+	if e.ID != a.events[len(a.events)-1].ID {
+		return eventlog.Appended{}, fmt.Errorf("%w: the server acknowledged event %s at revision %d and shows %s there", eventlog.ErrDamaged, a.events[len(a.events)-1].ID, last, e.ID)
 	}
-	e := page.events[0]
 	return eventlog.Appended{
 		First: a.expected.Next(), Last: last,
 		Position: e.Position, PositionKnown: true,
 		RecordedAt: e.RecordedAt,
-		Repeat:     page.marks[0] != a.mark,
+		Repeat:     p.marks[0] != a.mark,
 	}, nil
 }
 
@@ -180,6 +187,9 @@ func (a *appending) confirm(ctx context.Context, revision uint64) (eventlog.Appe
 // idempotency … ConsistencyCheckFailure is ok answer"). It returns nil when every event is there.
 func (a *appending) compare(ctx context.Context) error {
 	there, err := a.page(ctx, a.stream, a.expected.Next(), uint64(len(a.events)), hurried)
+	if errors.Is(err, eventlog.ErrGone) {
+		return err
+	}
 	if err != nil {
 		return &eventlog.ConflictError{Stream: a.stream, Expected: a.expected}
 	}

@@ -354,6 +354,7 @@ func TestAppendThroughEveryBreak(t *testing.T) {
 		}},
 		{"too busy", func(t *testing.T, s *esdbtest.Server) { s.Busy(2) }},
 		{"ended before it was read", func(t *testing.T, s *esdbtest.Server) { s.RefuseEarly(2) }},
+		{"not shown at once", func(t *testing.T, s *esdbtest.Server) { s.StaleReads(2) }},
 		{"stored, not answered, twice", func(t *testing.T, s *esdbtest.Server) { s.CutAfterCommit(2) }},
 	} {
 		t.Run(c.given, func(t *testing.T) {
@@ -364,6 +365,7 @@ func TestAppendThroughEveryBreak(t *testing.T) {
 				mustAppend(t, log, "unit-1", 2*round, fmt.Sprint(round, "a"), fmt.Sprint(round, "b"))
 				c.fault(t, server)
 			}
+			server.StaleReads(0)
 			if events := eventlogtest.CheckLog(t, log, gapped); len(events) != 8 {
 				t.Errorf("%d events, want 8", len(events))
 			}

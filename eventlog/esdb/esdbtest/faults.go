@@ -18,6 +18,7 @@ type faults struct {
 	unknownMessages  bool
 	noPosition       bool
 	busy             int
+	stale            int
 	holds            map[string]*Hold
 }
 
@@ -35,6 +36,9 @@ func (s *Server) RefuseEarly(n int) { s.faults.set(func(f *faults) { f.refuseEar
 
 // Busy answers the next n appends and reads with "Server Is Too Busy".
 func (s *Server) Busy(n int) { s.faults.set(func(f *faults) { f.busy = n }) }
+
+// StaleReads lets the next n reads of a stream find nothing, as on a node that has not yet heard of it from its leader.
+func (s *Server) StaleReads(n int) { s.faults.set(func(f *faults) { f.stale = n }) }
 
 // DropAfterEvents ends every subscription that has been sent n events, wherever that is; 0 takes it back.
 func (s *Server) DropAfterEvents(n int) { s.faults.set(func(f *faults) { f.dropAfterEvents = n }) }

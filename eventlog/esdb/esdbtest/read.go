@@ -84,7 +84,7 @@ func (n *node) readStream(o *streams.ReadReq_Options, backwards bool, out *sende
 			out.call.SetTrailer(trailer)
 			return err
 		}
-		if !exists {
+		if !exists || n.faults.use(&n.faults.stale) {
 			return out.call.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{StreamNotFound: &streams.ReadResp_StreamNotFound{
 				StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(name)},
 			}}})
