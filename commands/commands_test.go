@@ -471,7 +471,6 @@ func TestCloserTakesUpWhereAnotherStopped(t *testing.T) {
 			break
 		}
 	}
-	w.log.OnAppend()
 	w.closeDue(w.closer())
 	for _, k := range []domain.ReportKey{key("commune", "c1"), key("commune", "c2"), key("commune", "c3"), key("district", "d1")} {
 		if n := len(w.report(k).Breaches); n != 1 {

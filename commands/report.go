@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -130,6 +128,10 @@ func (l *Ledger) CorrectReport(ctx context.Context, c Command, f Replacement) (R
 		if err != nil {
 			return nil, err
 		}
+		// An erratum of a sum is about its wording: it keeps the pinned children, whatever they have filed since.
+		if v, ok := r.Newest(); ok && f.Correction == domain.CorrectionErratum && o.Consolidates != "" {
+			content, missing = v.Content, v.Missing
+		}
 		return r.Correct(domain.Correction{Content: content, Missing: missing, Note: f.Note, Replaces: f.Replaces,
 			Correction: f.Correction, Reason: f.Reason, ReceivedAt: c.ReceivedAt}, o.Obligation, form, previous, o.actor)
 	})
@@ -205,11 +207,7 @@ func (l *Ledger) content(ctx context.Context, o obligation, form domain.Form, f 
 	if content.Nil || len(content.Figures) == 0 { // what an empty report is, the domain decides (rule 11)
 		return content, missing, nil
 	}
-	raw, err := json.Marshal(content.Figures, json.Deterministic(true))
-	if err != nil {
-		return content, nil, fmt.Errorf("commands: encode figures of %s: %w", f.Key.Stream(), err)
-	}
-	return content, missing, l.registry.ValidateFigures(form.ID, form.Version, raw)
+	return content, missing, l.registry.CheckFigures(form.ID, form.Version, content.Figures)
 }
 
 // children reads what the obligation's unit sums on its day, as it stands now.
