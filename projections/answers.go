@@ -71,7 +71,8 @@ type CompliancePage struct {
 	Next string          `json:"next,omitempty"`
 }
 
-// DayBoard is the counts of one day, in all and per parent: OnTime + Late + Missing + Exempt + Due = Obligations.
+// DayBoard is the counts of one day, in all and per parent: OnTime + Late + Missing + Exempt + Due + NotDeterminable =
+// Obligations. NotDeterminable is 0 unless a stream is parked.
 type DayBoard struct {
 	At
 	Regime domain.RegimeID `json:"regime"`
@@ -113,6 +114,12 @@ type UnitRecord struct {
 	Streak          int             `json:"streak"` // on-time days in a row up to the last judged day; exempt days do not break it
 	LongestStreak   int             `json:"longest_streak"`
 	Determinable    bool            `json:"determinable"`
+}
+
+// UnitRecordPage is the records of units.
+type UnitRecordPage struct {
+	At
+	Records []UnitRecord `json:"records"`
 }
 
 // PersonRef names a person in an answer.
@@ -363,6 +370,8 @@ type SynthesisTotal struct {
 	Sums      []SummedField     `json:"sums"`
 	MadeOf    []domain.ChildPin `json:"made_of"`
 	OutOfDate []domain.UnitCode `json:"out_of_date,omitempty"` // consolidated reports among them that are out of date
+	// NotDeterminable are units whose figures are left out because an event of theirs could not be applied.
+	NotDeterminable []domain.UnitCode `json:"not_determinable,omitempty"`
 }
 
 // SummedField is one field's sum; fields that mean nothing above the unit are left out.
@@ -431,4 +440,126 @@ type Lag struct {
 	Events   int64             `json:"events"`      // -1 where the log's positions are not dense
 	Seconds  float64           `json:"lag_seconds"` // age of the oldest event not applied; 0 when caught up
 	Parked   int               `json:"parked"`
+}
+
+// SignOffQuery asks for the reports that wait for signatures in some units. No forms: every form.
+type SignOffQuery struct {
+	Regime domain.RegimeID // "" is every regime
+	Units  []domain.UnitCode
+	Forms  []domain.FormID
+	After  string
+	Limit  int
+}
+
+// QueuePage is one page of a sign-off queue, the longest waiting first.
+type QueuePage struct {
+	At
+	Rows []QueueRow `json:"rows"`
+	Next string     `json:"next,omitempty"`
+}
+
+// TargetQuery selects judged targets. Zero fields do not restrict.
+type TargetQuery struct {
+	Regime  domain.RegimeID
+	Target  string
+	Unit    domain.UnitCode
+	Date    domain.Date
+	AsOf    domain.Date
+	KnownAt *time.Time
+}
+
+// TargetPage is the judged targets asked for.
+type TargetPage struct {
+	At
+	Met    int         `json:"met"`
+	Missed int         `json:"missed"`
+	Rows   []TargetRow `json:"rows"`
+}
+
+// UnitQuery selects units. AsOf "" shows each as it is described last; a day shows the units that existed on it. Search
+// looks into codes and all names a unit had, without marks and case.
+type UnitQuery struct {
+	AsOf    domain.Date
+	Search  string
+	Level   domain.Level
+	Parent  domain.UnitCode
+	Unit    domain.UnitCode
+	KnownAt *time.Time
+	After   string
+	Limit   int
+}
+
+// UnitPage is one page of units in the order of their codes.
+type UnitPage struct {
+	At
+	Rows []UnitRow `json:"rows"`
+	Next string    `json:"next,omitempty"`
+}
+
+// OfficeRow is an office with everybody who held it or may sign for it (view: offices).
+type OfficeRow struct {
+	At
+	Unit        domain.UnitCode `json:"unit"`
+	UnitName    string          `json:"unit_name"`
+	Tenures     []TenureRow     `json:"tenures"`
+	Authorities []AuthorityRow  `json:"authorities"`
+}
+
+// TenureRow is one person's time as head or acting head.
+type TenureRow struct {
+	Person     PersonRef       `json:"person"`
+	Capacity   domain.Capacity `json:"capacity"`
+	Title      string          `json:"title"`
+	From       time.Time       `json:"from"`
+	Until      *time.Time      `json:"until,omitempty"`
+	Decision   string          `json:"decision"`
+	RecordedAt time.Time       `json:"recorded_at"`
+}
+
+// AuthorityRow is one right to sign for the head.
+type AuthorityRow struct {
+	Authority string          `json:"authority"`
+	Person    PersonRef       `json:"person"`
+	Capacity  domain.Capacity `json:"capacity"`
+	Title     string          `json:"title"`
+	Forms     []domain.FormID `json:"forms,omitempty"`
+	From      time.Time       `json:"from"`
+	Until     time.Time       `json:"until"`
+	RevokedAt *time.Time      `json:"revoked_at,omitempty"`
+	GrantedBy PersonRef       `json:"granted_by"`
+	Decision  string          `json:"decision"`
+}
+
+// DayRow is one day of a regime (view: days).
+type DayRow struct {
+	Regime        domain.RegimeID       `json:"regime"`
+	Date          domain.Date           `json:"date"`
+	RegimeVersion int                   `json:"regime_version"`
+	OpenedAt      time.Time             `json:"opened_at"`
+	Duties        []domain.DayDuty      `json:"duties"` // without the units that hold them
+	Closed        *domain.DayClosed     `json:"closed,omitempty"`
+	Issued        []domain.ReportIssued `json:"issued,omitempty"`
+}
+
+// DayPage is the days of a regime in order.
+type DayPage struct {
+	At
+	Days []DayRow `json:"days"`
+}
+
+// RegimeRow is a regime with the rules in force (view: regimes).
+type RegimeRow struct {
+	Regime   domain.RegimeID      `json:"regime"`
+	Version  int                  `json:"version"`
+	InForce  time.Time            `json:"in_force"` // since when this version is
+	Rules    domain.Rules         `json:"rules"`
+	Closed   *domain.RegimeClosed `json:"closed,omitempty"`
+	FirstDay domain.Date          `json:"first_day,omitempty"` // the first and last day opened
+	LastDay  domain.Date          `json:"last_day,omitempty"`
+}
+
+// RegimePage is every regime.
+type RegimePage struct {
+	At
+	Regimes []RegimeRow `json:"regimes"`
 }

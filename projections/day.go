@@ -1,0 +1,217 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+type dayKey struct {
+	regime domain.RegimeID
+	date   domain.Date
+}
+
+// dayRow is a day of a regime in the working set. Its duties are kept without the units that hold them, which the
+// obligations know: a day of 11,000 units is opened once and asked for often.
+type dayRow struct {
+	n              int64
+	key            dayKey
+	regimeVersion  int
+	duties         []domain.DayDuty
+	opened, closed instant // known from
+	chronicle
+	slots []slotID // bulk fold only
+	whole bool     // the chronicle is in memory: it holds the list of who owes what, which few facts need
+	dirty bool
+}
+
+func (w *set) applyDay(s step) error {
+	switch e := s.fact.Event.(type) {
+	case domain.DayOpened:
+		return w.open(s, e)
+	case domain.DayClosed:
+		return w.dayFact(s, dayKey{e.Regime, e.Date}, func(d *dayRow) { d.closed = w.known })
+	case domain.ReportIssued:
+		return w.dayFact(s, dayKey{e.Regime, e.Date}, func(*dayRow) {})
+	}
+	return errStrayKind
+}
+
+func (w *set) dayFact(s step, k dayKey, change func(*dayRow)) error {
+	d, err := w.day(k)
+	if err != nil {
+		return err
+	}
+	if d == nil || domain.DayStream(k.regime, k.date) != s.recorded.Stream {
+		return fmt.Errorf("%w: %s of %s is not open", errNoObligation, k.date, k.regime)
+	}
+	if w.from != nil && !d.whole {
+		if d.doc, err = w.from.dayFacts(d.n); err != nil {
+			return err
+		}
+		d.whole = true
+	}
+	if err := d.add(s, w.known); err != nil {
+		return err
+	}
+	change(d)
+	d.dirty = true
+	return nil
+}
+
+// open makes the rows of a day's obligations: from here on each has exactly one status.
+func (w *set) open(s step, e domain.DayOpened) error {
+	k := dayKey{e.Regime, e.Date}
+	d, err := w.day(k)
+	if err != nil {
+		return err
+	}
+	r, err := w.regime(e.Regime)
+	if err != nil {
+		return err
+	}
+	if d != nil || r == nil || domain.DayStream(k.regime, k.date) != s.recorded.Stream {
+		return fmt.Errorf("%w: %s of %s is open, or its regime was never issued", errNotInOrder, e.Date, e.Regime)
+	}
+	d = &dayRow{n: w.numbered.day, key: k, regimeVersion: e.RegimeVersion, opened: w.known, whole: true, dirty: true}
+	if err := d.add(s, w.known); err != nil {
+		return err
+	}
+	w.numbered.day++
+	w.days[k], w.dayByN[d.n] = d, d
+	day := domain.Day{}.Apply(s.fact)
+	for i, duty := range e.Duties {
+		form := w.numberedForm(duty.Form)
+		for _, g := range duty.Groups {
+			above, err := w.number(g.Parent)
+			if err != nil {
+				return err
+			}
+			for _, code := range g.Units {
+				unit, err := w.number(code)
+				if err != nil {
+					return err
+				}
+				key := domain.ReportKey{Regime: e.Regime, Form: duty.Form, Unit: code, Date: e.Date}
+				o, err := day.Obligation(r.state, key)
+				if err != nil {
+					return fmt.Errorf("%w: %w", errNoObligation, err)
+				}
+				n := &slot{id: newSlotID(d.n, form, unit), key: key, duty: i, parent: g.Parent, above: above, report: domain.Report{Key: key}}
+				if w.slots[n.id] != nil {
+					continue // a unit owes a form once a day, under the first duty that it holds
+				}
+				w.created(n, d)
+				n.owes(o)
+				w.complianceChanged(n)
+				if err := w.answersChanged(n); err != nil {
+					return err
+				}
+			}
+		}
+		duty.Groups = nil
+		d.duties = append(d.duties, duty)
+	}
+	return nil
+}
+
+// number is a unit's number, 0 for none.
+func (w *set) number(code domain.UnitCode) (int64, error) {
+	if code == "" {
+		return 0, nil
+	}
+	u, err := w.numberedUnit(code)
+	if err != nil {
+		return 0, err
+	}
+	return u.n, nil
+}
+
+func (w *set) numberedForm(f domain.FormID) int64 {
+	n := w.forms[f]
+	if n == 0 {
+		n = w.numbered.form
+		w.numbered.form++
+		w.forms[f], w.formByN[n] = n, f
+		w.newForms = append(w.newForms, f)
+	}
+	return n
+}
+
+func (w *set) day(k dayKey) (*dayRow, error) {
+	if d := w.days[k]; d != nil || w.from == nil {
+		return d, nil
+	}
+	d, err := w.from.day(k)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	w.days[k], w.dayByN[d.n] = d, d
+	return d, nil
+}
+
+func (w *set) dayNumbered(n int64) (*dayRow, error) {
+	if d := w.dayByN[n]; d != nil || w.from == nil {
+		return d, nil
+	}
+	d, err := w.from.dayNumbered(n)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	w.days[d.key], w.dayByN[n] = d, d
+	return d, nil
+}
+
+// obligation says with domain's own rule what a unit owes on the day, as the grants stand.
+func (d *dayRow) obligation(r domain.Regime, s *slot) (domain.Obligation, error) {
+	duty := d.duties[s.duty]
+	duty.Groups = []domain.DutyGroup{{Parent: s.parent, Units: []domain.UnitCode{s.key.Unit}}}
+	day := domain.Day{}.Apply(domain.Fact{Event: domain.DayOpened{Regime: d.key.regime, Date: d.key.date, RegimeVersion: d.regimeVersion, Duties: []domain.DayDuty{duty}}})
+	return day.Obligation(r, s.key)
+}
+
+// owes takes over what bears on a slot from its regime.
+func (s *slot) owes(o domain.Obligation) {
+	s.due, s.signOffDue, s.exempt = at(o.Due), atOptional(o.SignOffDue), o.Exempt != nil
+}
+
+// Days lists the days of a regime that were opened, in order.
+func (v *Views) Days(ctx context.Context, regime domain.RegimeID, from, to domain.Date, known *time.Time) (DayPage, error) {
+	var page DayPage
+	var err error
+	page.At, err = v.ask(ctx, "", known, func(r *reader) error {
+		days, err := r.days(regime, from, to)
+		if err != nil {
+			return err
+		}
+		for _, d := range days {
+			shown, err := r.shownDay(d)
+			if err != nil {
+				return err
+			}
+			page.Days = append(page.Days, shown)
+		}
+		return nil
+	})
+	return page, err
+}
+
+func (r *reader) shownDay(d *dayRow) (DayRow, error) {
+	out := DayRow{Regime: d.key.regime, Date: d.key.date, RegimeVersion: d.regimeVersion, OpenedAt: d.opened.time(), Duties: d.duties}
+	if d.next == 1 {
+		return out, nil // nothing after its opening, whose list is long
+	}
+	err := r.query(`SELECT doc FROM {day} WHERE n = ?`, []any{d.n}, func(rows *sql.Rows) error {
+		var doc string
+		if err := rows.Scan(&doc); err != nil {
+			return err
+		}
+		day, err := state(domain.Day{}, doc, domain.DayStream(d.key.regime, d.key.date), r.known)
+		out.Closed, out.Issued = day.Closed, day.Issued
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,100 @@
+package projections
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// object writes one JSON object member by member. The rows of a rebuild are written by the million; a general encoder
+// would take longer for them than everything else the fold does. They are read back by the general decoder.
+type object []byte
+
+func (o *object) begin() { *o = append(*o, '{') }
+
+func (o *object) name(n string) {
+	b := *o
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, n...)
+	*o = append(b, '"', ':')
+}
+
+// text leaves an empty string out.
+func (o *object) text(n, v string) {
+	if v == "" {
+		return
+	}
+	o.name(n)
+	*o = appendText(*o, v)
+}
+
+// number leaves 0 out.
+func (o *object) number(n string, v int64) {
+	if v == 0 {
+		return
+	}
+	o.name(n)
+	*o = strconv.AppendInt(*o, v, 10)
+}
+
+// flag leaves false out.
+func (o *object) flag(n string, v bool) {
+	if v {
+		o.name(n)
+		*o = append(*o, "true"...)
+	}
+}
+
+func (o *object) raw(n string, v []byte) {
+	o.name(n)
+	*o = append(*o, v...)
+}
+
+func (o *object) end() { *o = append(*o, '}') }
+
+// appendText writes a JSON string. Text in the ledger is valid UTF-8: the schemas refuse anything else on the way in.
+func appendText(b []byte, s string) []byte {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		b = append(b, '"')
+		b = append(b, s...)
+		return append(b, '"')
+	}
+	b, _ = jsontext.AppendQuote(b, s) // bytes that are no UTF-8 are replaced, never refused
+	return b
+}
+
+// appendElement adds an element to a JSON array that lacks its closing bracket.
+func appendElement(array, element []byte) []byte {
+	if len(array) == 0 {
+		array = append(array, '[')
+	} else {
+		array = append(array, ',')
+	}
+	return append(array, element...)
+}
+
+// closed is the array with its bracket.
+func closed(array []byte) string {
+	if len(array) == 0 {
+		return "[]"
+	}
+	return string(array) + "]"
+}
+
+// reopened is an array as appendElement wants it.
+func reopened(array string) []byte {
+	if len(array) <= len("[]") {
+		return nil
+	}
+	return []byte(array[:len(array)-1])
+}

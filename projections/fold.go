@@ -1,0 +1,384 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/schemas"
+)
+
+// step is one fact on its way from the log into the views: decoded, and with everything prepared that depends on the fact
+// alone, since that is done in parallel while the fold itself goes in log order.
+type step struct {
+	recorded eventlog.Recorded
+	fact     domain.Fact
+	place    string
+	key      domain.ReportKey // of a report's stream
+	entry    []byte           // its entry in the history row, without the instant it became known
+	figures  []byte           // its part of a synthesis row, likewise
+	err      error            // why it could not be decoded
+}
+
+// prepare decodes one event. It never fails: what cannot be read is a step with an error, which the fold parks.
+func prepare(e eventlog.Recorded) step {
+	s := step{recorded: e, place: e.Position.String()}
+	s.fact, s.err = schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt,
+		Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
+	if s.err != nil {
+		return s
+	}
+	s.recorded.Data, s.recorded.Meta = nil, nil // a rebuild holds many steps at once
+	if k, ok := domain.ParseReportStream(e.Stream); ok {
+		n, isReport := entryOf(s.fact, s.place)
+		if !isReport {
+			s.err = fmt.Errorf("%s does not belong to the stream of a report", e.Kind)
+			return s
+		}
+		s.key = k
+		if s.entry, s.err = n.appendTail(make([]byte, 0, 512)); s.err == nil && n.Version > 0 && n.FormVersion > 0 {
+			s.figures = n.appendContribution(make([]byte, 0, 256))
+		}
+	}
+	return s
+}
+
+// applyError is a fact that cannot be folded whatever is tried: the event's fault, or this program's, never the
+// database's.
+type applyError struct {
+	step step
+	err  error
+}
+
+func (e *applyError) Error() string {
+	r := e.step.recorded
+	return fmt.Sprintf("projections: apply %s (event %s, revision %d of %s, position %s): %v", r.Kind, r.ID, r.Revision, r.Stream, e.step.place, e.err)
+}
+
+func (e *applyError) Unwrap() error { return e.err }
+
+// The reasons for which a fact is not applied.
+var (
+	errGap          = errors.New("the revision does not follow the one before it")
+	errNoObligation = errors.New("no day that was opened has this obligation")
+	errNotInOrder   = errors.New("the version does not follow the one before it")
+	errStrayKind    = errors.New("an event of this kind does not belong into this stream")
+)
+
+// set is the working set: the rows that the facts of a batch, or of a whole log, touch. Apply changes it and looks at
+// nothing else: no clock, no chance, no database but the rows it would have folded itself.
+type set struct {
+	from source // nil in a bulk fold: what is not in the set does not exist
+
+	known  instant // the newest recorded_at seen; what a fact changes is known from here
+	place  eventlog.Position
+	last   eventlog.Recorded
+	events int64 // applied or parked, over all time
+
+	slots    map[slotID]*slot
+	units    map[domain.UnitCode]*unitRow
+	unitByN  map[int64]*unitRow
+	forms    map[domain.FormID]int64
+	formByN  map[int64]domain.FormID
+	days     map[dayKey]*dayRow
+	dayByN   map[int64]*dayRow
+	regimes  map[domain.RegimeID]*regimeRow
+	offices  map[domain.UnitCode]*officeRow
+	persons  map[domain.PersonID]*personRow
+	targets  []targetRow
+	parked   map[string]*parkedRow
+	numbered numbers
+
+	newForms []domain.FormID
+
+	// Only a bulk fold keeps these two; a live one asks its source.
+	ofUnit map[int64][]slotID
+	below  map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above
+}
+
+// numbers are the next ones to give.
+type numbers struct{ day, form, unit int64 }
+
+// source is where a live fold finds rows that its facts touch. What does not exist is nil, not an error.
+type source interface {
+	slots(ids []slotID) ([]storedSlot, error)
+	slotsOfDay(day int64) ([]slotID, error)
+	slotsOfUnit(unit int64) ([]slotID, error)
+	slotsBelow(unit int64) ([]slotID, error)
+	unit(code domain.UnitCode) (*unitRow, error)
+	unitNumbered(n int64) (*unitRow, error)
+	day(k dayKey) (*dayRow, error)
+	dayNumbered(n int64) (*dayRow, error)
+	dayFacts(n int64) ([]byte, error)
+	regime(id domain.RegimeID) (*regimeRow, error)
+	office(unit domain.UnitCode) (*officeRow, error)
+	person(id domain.PersonID) (*personRow, error)
+}
+
+func newSet(from source) *set {
+	return &set{from: from,
+		slots: map[slotID]*slot{}, units: map[domain.UnitCode]*unitRow{}, unitByN: map[int64]*unitRow{},
+		forms: map[domain.FormID]int64{}, formByN: map[int64]domain.FormID{}, days: map[dayKey]*dayRow{}, dayByN: map[int64]*dayRow{},
+		regimes: map[domain.RegimeID]*regimeRow{}, offices: map[domain.UnitCode]*officeRow{}, persons: map[domain.PersonID]*personRow{},
+		parked: map[string]*parkedRow{}, numbered: numbers{1, 1, 1},
+		ofUnit: map[int64][]slotID{}, below: map[int64]map[slotID]bool{},
+	}
+}
+
+// fold applies one step, or keeps it back when its stream is parked. poisoned names events that an earlier attempt found
+// impossible to apply: they park their streams before they touch anything. The set is of no use after an error.
+func (w *set) fold(s step, poisoned map[string]error) error {
+	w.known = max(w.known, at(s.recorded.RecordedAt))
+	w.place, w.last = s.recorded.Position, s.recorded
+	w.events++
+	if p := w.parked[s.recorded.Stream]; p != nil {
+		p.waiting++
+		p.dirty = true
+		return nil
+	}
+	if cause := poisoned[s.recorded.ID.String()]; cause != nil {
+		w.park(s, cause)
+		return nil
+	}
+	return w.Apply(s)
+}
+
+// Apply folds one fact into the rows of every view. An *applyError says that it never will.
+func (w *set) Apply(s step) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &applyError{s, fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	if s.err != nil {
+		return &applyError{s, s.err}
+	}
+	switch category(s.recorded.Stream) {
+	case domain.CategoryReport:
+		err = w.applyReport(s)
+	case domain.CategoryUnit:
+		err = w.applyUnit(s)
+	case domain.CategoryOffice:
+		err = w.applyOffice(s)
+	case domain.CategoryPerson:
+		err = w.applyPerson(s)
+	case domain.CategoryRegime:
+		err = w.applyRegime(s)
+	case domain.CategoryRegimeDay:
+		err = w.applyDay(s)
+	case domain.CategoryResult:
+		err = w.applyTarget(s)
+	default:
+		err = errStrayKind
+	}
+	for _, e := range []error{errGap, errNoObligation, errNotInOrder, errStrayKind} {
+		if errors.Is(err, e) {
+			return &applyError{s, err}
+		}
+	}
+	return err
+}
+
+// category is what stands before the one '-' of a stream's name.
+func category(stream string) string {
+	for i := range len(stream) {
+		if stream[i] == '-' {
+			return stream[:i]
+		}
+	}
+	return stream
+}
+
+// applyReport folds a fact of one obligation, and what it means for the report that consolidates it.
+func (w *set) applyReport(s step) error {
+	slot, err := w.slotOf(s.key)
+	if err != nil {
+		return err
+	}
+	if slot == nil {
+		return fmt.Errorf("%w: %s", errNoObligation, s.recorded.Stream)
+	}
+	if s.fact.Revision != slot.next {
+		return fmt.Errorf("%w: revision %d, expected %d", errGap, s.fact.Revision, slot.next)
+	}
+	before := slot.version()
+	switch e := s.fact.Event.(type) {
+	case domain.ReportSubmitted:
+		if before != 0 {
+			return fmt.Errorf("%w: version 1 after version %d", errNotInOrder, before)
+		}
+	case domain.ReportCorrected:
+		if e.Version != before+1 || before == 0 {
+			return fmt.Errorf("%w: version %d after version %d", errNotInOrder, e.Version, before)
+		}
+	case domain.ReportSignedOff:
+		if e.Version < 1 || e.Version > before {
+			return fmt.Errorf("%w: version %d is signed, the newest is %d", errNotInOrder, e.Version, before)
+		}
+	}
+	slot.report = slot.report.Apply(s.fact)
+	slot.slim()
+	slot.next++
+	slot.history = appendEntry(slot.history, w.known, s.entry)
+	slot.dirty |= dirtyHistory
+	if slot.version() != before {
+		slot.synthesis = appendEntry(slot.synthesis, w.known, s.figures)
+		slot.dirty |= dirtySynthesis
+		if err := w.consolidated(slot); err != nil {
+			return err
+		}
+		if err := w.childChanged(slot); err != nil {
+			return err
+		}
+	}
+	w.breachesChanged(slot, s.fact.Event)
+	w.complianceChanged(slot)
+	return w.answersChanged(slot)
+}
+
+// slotOf finds an obligation by name, or nil when no opened day has it.
+func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
+	day, err := w.day(dayKey{k.Regime, k.Date})
+	if err != nil || day == nil {
+		return nil, err
+	}
+	unit, err := w.unit(k.Unit)
+	form := w.forms[k.Form]
+	if err != nil || unit == nil || form == 0 {
+		return nil, err
+	}
+	return w.slot(newSlotID(day.n, form, unit.n))
+}
+
+func (w *set) slot(id slotID) (*slot, error) {
+	if s := w.slots[id]; s != nil || w.from == nil {
+		return s, nil
+	}
+	if err := w.load([]slotID{id}); err != nil {
+		return nil, err
+	}
+	return w.slots[id], nil
+}
+
+// load brings stored obligations into the set; those that are there stay as they are.
+func (w *set) load(ids []slotID) error {
+	if w.from == nil {
+		return nil
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id slotID) bool { return w.slots[id] != nil })
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := w.from.slots(ids)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		s, err := w.restore(r)
+		if err != nil {
+			return err
+		}
+		w.slots[r.id] = s
+	}
+	return nil
+}
+
+// slotsOf gives the obligations that a source names, and those of the set, which the source may not know yet.
+func (w *set) slotsOf(ask func(source) ([]slotID, error), in func(*slot) bool) ([]*slot, error) {
+	var ids []slotID
+	if w.from != nil {
+		stored, err := ask(w.from)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.load(stored); err != nil {
+			return nil, err
+		}
+		for id := range w.slots {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	var out []*slot
+	for _, id := range ids {
+		if s := w.slots[id]; in(s) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func (w *set) slotsOfDay(day *dayRow) ([]*slot, error) {
+	if w.from == nil {
+		return w.gather(day.slots), nil
+	}
+	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsOfDay(day.n) }, func(s *slot) bool { return s.id.day() == day.n })
+}
+
+func (w *set) slotsOfUnit(u *unitRow) ([]*slot, error) {
+	if w.from == nil {
+		return w.gather(w.ofUnit[u.n]), nil
+	}
+	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsOfUnit(u.n) }, func(s *slot) bool { return s.id.unit() == u.n })
+}
+
+// slotsBelow gives the obligations whose office is vacant, so that the head of u answers above it.
+func (w *set) slotsBelow(u *unitRow) ([]*slot, error) {
+	if w.from == nil {
+		ids := make([]slotID, 0, len(w.below[u.n]))
+		for id := range w.below[u.n] {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		return w.gather(ids), nil
+	}
+	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsBelow(u.n) }, func(s *slot) bool { return s.above == u.n && s.vacant() })
+}
+
+func (w *set) gather(ids []slotID) []*slot {
+	out := make([]*slot, 0, len(ids))
+	for _, id := range ids {
+		out = append(out, w.slots[id])
+	}
+	return out
+}
+
+// created puts a new obligation into the set.
+func (w *set) created(s *slot, day *dayRow) {
+	w.slots[s.id] = s
+	if w.from == nil {
+		day.slots = append(day.slots, s.id)
+		w.ofUnit[s.id.unit()] = append(w.ofUnit[s.id.unit()], s.id)
+	}
+}
+
+// states adds a state to those of a row, known from an instant on. Two changes at one instant are one: nobody can ask for
+// what was known between them.
+func states[S any](all []S, next S, known func(S) instant, same func(a, b S) bool) ([]S, bool) {
+	n := len(all)
+	if n > 0 && same(all[n-1], next) {
+		return all, false
+	}
+	if n > 0 && known(all[n-1]) == known(next) {
+		if n > 1 && same(all[n-2], next) {
+			return all[:n-1], true
+		}
+		all[n-1] = next
+		return all, true
+	}
+	return append(all, next), true
+}
+
+// stateAt is the state that was known at an instant.
+func stateAt[S any](all []S, at instant, known func(S) instant) (S, bool) {
+	for i := len(all) - 1; i >= 0; i-- {
+		if known(all[i]) <= at {
+			return all[i], true
+		}
+	}
+	var none S
+	return none, false
+}

@@ -1,0 +1,150 @@
+package projections
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+// officeRow is an office in the working set.
+type officeRow struct {
+	unit  domain.UnitCode
+	state domain.Office
+	chronicle
+	dirty   bool
+	holders []domain.PersonID // persons whose tenure began, for the index from person to offices
+}
+
+func (w *set) applyOffice(s step) error {
+	unit := domain.UnitCode(strings.TrimPrefix(s.recorded.Stream, domain.CategoryOffice+"-"))
+	o, err := w.office(unit)
+	if err != nil {
+		return err
+	}
+	if o == nil {
+		o = &officeRow{unit: unit}
+		w.offices[unit] = o
+	}
+	tenure := false
+	switch e := s.fact.Event.(type) {
+	case domain.OfficeTaken:
+		tenure = true
+		o.held(e.Person)
+	case domain.OfficeLeft:
+		tenure = true
+	case domain.AuthorityGranted, domain.AuthorityRevoked:
+	default:
+		return errStrayKind
+	}
+	if err := o.add(s, w.known); err != nil {
+		return err
+	}
+	o.state = o.state.Apply(s.fact)
+	o.dirty = true
+	if !tenure {
+		return nil
+	}
+	return w.officeChanged(unit)
+}
+
+func (o *officeRow) held(p domain.PersonID) {
+	if !slices.Contains(o.holders, p) {
+		o.holders = append(o.holders, p)
+	}
+}
+
+// officeChanged resolves anew who answers, for the unit's own obligations and for those below it with a vacancy: a tenure
+// may be recorded after it began. What was known before stays as it was.
+func (w *set) officeChanged(unit domain.UnitCode) error {
+	u, err := w.unit(unit)
+	if err != nil || u == nil {
+		return err // an office without a unit owes nothing
+	}
+	own, err := w.slotsOfUnit(u)
+	if err != nil {
+		return err
+	}
+	below, err := w.slotsBelow(u)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(own, below...) {
+		if err := w.answersChanged(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// office finds an office, or nil when nobody ever held it.
+func (w *set) office(unit domain.UnitCode) (*officeRow, error) {
+	if o := w.offices[unit]; o != nil || w.from == nil {
+		return o, nil
+	}
+	o, err := w.from.office(unit)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	w.offices[unit] = o
+	return o, nil
+}
+
+// tenure is the place of the head at an instant among the office's tenures, counted from 1; 0 is a vacancy.
+func (w *set) tenure(unit domain.UnitCode, head func(domain.Office) (domain.Tenure, bool)) (int, error) {
+	if unit == "" {
+		return 0, nil
+	}
+	o, err := w.office(unit)
+	if err != nil || o == nil {
+		return 0, err
+	}
+	t, ok := head(o.state)
+	if !ok {
+		return 0, nil
+	}
+	return 1 + slices.Index(o.state.Tenures, t), nil
+}
+
+func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {
+	return func(o domain.Office) (domain.Tenure, bool) { return o.HeadAt(t) }
+}
+
+// Offices tells who held a unit's office and who may sign for it, as known at an instant.
+func (v *Views) Offices(ctx context.Context, unit domain.UnitCode, known *time.Time) (OfficeRow, error) {
+	out := OfficeRow{Unit: unit}
+	var err error
+	out.At, err = v.ask(ctx, "", known, func(r *reader) error {
+		if out.UnitName, err = r.nameOf(unit, ""); err != nil {
+			return err
+		}
+		o, err := r.office(unit)
+		if err != nil {
+			return err
+		}
+		for _, t := range o.Tenures {
+			p, err := r.person(t.Person)
+			if err != nil {
+				return err
+			}
+			out.Tenures = append(out.Tenures, TenureRow{Person: p, Capacity: t.Capacity, Title: t.Title, From: t.From,
+				Until: at(t.Until).optional(), Decision: t.Decision, RecordedAt: t.RecordedAt})
+		}
+		for _, a := range o.Authorities {
+			p, err := r.person(a.Person)
+			if err != nil {
+				return err
+			}
+			by, err := r.person(a.GrantedBy)
+			if err != nil {
+				return err
+			}
+			out.Authorities = append(out.Authorities, AuthorityRow{Authority: a.Authority, Person: p, Capacity: a.Capacity, Title: a.Title,
+				Forms: a.Forms, From: a.From, Until: a.Until, RevokedAt: at(a.RevokedAt).optional(), GrantedBy: by, Decision: a.Decision})
+		}
+		return nil
+	})
+	return out, err
+}

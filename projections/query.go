@@ -1,0 +1,439 @@
+package projections
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+const (
+	// DefaultLimit is the length of a page nobody gave one for. Chosen: a screen or two.
+	DefaultLimit = 100
+	// MaxLimit bounds a page: its rows stay within a megabyte.
+	MaxLimit = 1000
+)
+
+func limited(n int) int {
+	if n <= 0 {
+		return DefaultLimit
+	}
+	return min(n, MaxLimit)
+}
+
+// reader answers one question from one snapshot of the rows.
+type reader struct {
+	ctx      context.Context
+	tx       *sql.Tx
+	g        *generation
+	v        *Views
+	position position
+	known    instant // rows known later do not exist for it
+	asOf     domain.Date
+	parked   []*parkedRow
+
+	forms   map[domain.FormID]int64
+	formByN map[int64]domain.FormID
+	units   map[int64]*readUnit
+	codes   map[domain.UnitCode]int64
+	offices map[domain.UnitCode]domain.Office
+	persons map[domain.PersonID]PersonRef
+}
+
+// readUnit is a unit as known at the reader's instant.
+type readUnit struct {
+	n    int64
+	code domain.UnitCode
+	domain.Unit
+}
+
+// ask runs a question in one transaction, so that position and rows belong together.
+func (v *Views) ask(ctx context.Context, asOf domain.Date, known *time.Time, question func(*reader) error) (at At, err error) {
+	g, err := v.generation(ctx)
+	if err != nil {
+		return At{}, err
+	}
+	tx, err := g.read.BeginTx(ctx, nil)
+	if err != nil {
+		return At{}, fmt.Errorf("projections: read: %w", err)
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	r := &reader{ctx: ctx, tx: tx, g: g, v: v, known: knownAt(known), asOf: asOf,
+		units: map[int64]*readUnit{}, codes: map[domain.UnitCode]int64{}, offices: map[domain.UnitCode]domain.Office{}, persons: map[domain.PersonID]PersonRef{}}
+	if r.position, err = g.position(ctx, tx); err != nil {
+		return At{}, err
+	}
+	if r.parked, err = parkedRows(ctx, tx, g); err != nil {
+		return At{}, err
+	}
+	r.parked = slices.DeleteFunc(r.parked, func(p *parkedRow) bool { return p.known > r.known })
+	if err := question(r); err != nil {
+		return At{}, err
+	}
+	return At{AsOf: asOf, KnownAt: known, Position: r.position.at, Place: r.position.at.String()}, nil
+}
+
+func (r *reader) query(query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := r.tx.QueryContext(r.ctx, r.g.sql(query), args...)
+	if err != nil {
+		return fmt.Errorf("projections: read: %w", err)
+	}
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return errors.Join(fmt.Errorf("projections: read: %w", err), rows.Close())
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("projections: read: %w", err)
+	}
+	return nil
+}
+
+func (r *reader) loadForms() error {
+	if r.forms != nil {
+		return nil
+	}
+	r.forms, r.formByN = map[domain.FormID]int64{}, map[int64]domain.FormID{}
+	return r.query(`SELECT n, form FROM {form}`, nil, func(rows *sql.Rows) error {
+		var n int64
+		var f domain.FormID
+		err := rows.Scan(&n, &f)
+		r.forms[f], r.formByN[n] = n, f
+		return err
+	})
+}
+
+// loadUnits reads units by their numbers.
+func (r *reader) loadUnits(ns ...int64) error {
+	slices.Sort(ns)
+	var args []any
+	for _, n := range slices.Compact(ns) {
+		if n != 0 && r.units[n] == nil {
+			args = append(args, n)
+		}
+	}
+	for len(args) > 0 {
+		n := min(len(args), slotsPerQuery)
+		if err := r.unitsWhere("n IN ("+strings.TrimSuffix(strings.Repeat("?,", n), ",")+")", args[:n]); err != nil {
+			return err
+		}
+		args = args[n:]
+	}
+	return nil
+}
+
+func (r *reader) unitsWhere(where string, args []any) error {
+	return r.query(`SELECT n, code, doc FROM {unit} WHERE `+where, args, func(rows *sql.Rows) error {
+		u := &readUnit{}
+		var doc string
+		if err := rows.Scan(&u.n, &u.code, &doc); err != nil {
+			return err
+		}
+		var err error
+		u.Unit, err = state(domain.Unit{}, doc, domain.UnitStream(u.code), r.known)
+		r.units[u.n], r.codes[u.code] = u, u.n
+		return err
+	})
+}
+
+// unitNumber is the number of a unit, 0 for one that nothing named.
+func (r *reader) unitNumber(code domain.UnitCode) (int64, error) {
+	if code == "" {
+		return 0, nil
+	}
+	if n := r.codes[code]; n != 0 {
+		return n, nil
+	}
+	err := r.unitsWhere("code = ?", []any{string(code)})
+	return r.codes[code], err
+}
+
+// unit is a loaded unit; one that is not there has neither code nor name.
+func (r *reader) unit(n int64) *readUnit {
+	if u := r.units[n]; u != nil {
+		return u
+	}
+	return &readUnit{}
+}
+
+// name is what a unit was called on a day: the one asked for, or else the row's own. "" asks for the newest name.
+func (r *reader) name(u *readUnit, day domain.Date) string {
+	if r.asOf != "" {
+		day = r.asOf
+	}
+	switch {
+	case !u.Exists():
+		return string(u.code)
+	case day == "":
+		return u.Name
+	}
+	return u.On(day).Name
+}
+
+func (r *reader) nameOf(code domain.UnitCode, day domain.Date) (string, error) {
+	n, err := r.unitNumber(code)
+	if err != nil || n == 0 {
+		return string(code), err
+	}
+	return r.name(r.units[n], day), nil
+}
+
+func (r *reader) office(unit domain.UnitCode) (domain.Office, error) {
+	if o, ok := r.offices[unit]; ok {
+		return o, nil
+	}
+	var o domain.Office
+	err := r.query(`SELECT doc FROM {office} WHERE unit = ?`, []any{string(unit)}, func(rows *sql.Rows) error {
+		var doc string
+		err := rows.Scan(&doc)
+		if err == nil {
+			o, err = state(domain.Office{}, doc, domain.OfficeStream(unit), r.known)
+		}
+		return err
+	})
+	r.offices[unit] = o
+	return o, err
+}
+
+// person names a person; one whose stream is not there is named by the id.
+func (r *reader) person(id domain.PersonID) (PersonRef, error) {
+	if p, ok := r.persons[id]; ok {
+		return p, nil
+	}
+	ref := PersonRef{ID: id, Name: string(id)}
+	err := r.query(`SELECT doc FROM {person} WHERE person = ?`, []any{string(id)}, func(rows *sql.Rows) error {
+		var doc string
+		if err := rows.Scan(&doc); err != nil {
+			return err
+		}
+		p, err := state(domain.Person{}, doc, domain.PersonStream(id), r.known)
+		if p.Exists() {
+			ref.Name, ref.Synthetic = p.Name, p.Synthetic
+		}
+		return err
+	})
+	r.persons[id] = ref
+	return ref, err
+}
+
+// days lists the days of a regime, or of all, in order.
+func (r *reader) days(regime domain.RegimeID, from, to domain.Date) ([]*dayRow, error) {
+	where, args := `WHERE opened <= ?`, []any{int64(r.known)}
+	for _, c := range []struct{ column, value string }{{"regime = ?", string(regime)}, {"date >= ?", string(from)}, {"date <= ?", string(to)}} {
+		if c.value != "" {
+			where, args = where+" AND "+c.column, append(args, c.value)
+		}
+	}
+	return daysOf(r.ctx, r.tx, r.g, where+` ORDER BY date, n`, args...)
+}
+
+// notDeterminable is the instant from which a unit's rows are not to be trusted; false while they are.
+func (r *reader) notDeterminable(regime domain.RegimeID, unit domain.UnitCode) (instant, bool) {
+	for _, p := range r.parked {
+		if p.unit == unit && (p.regime == "" || p.regime == regime) || p.unit == "" && p.regime == regime && regime != "" {
+			return p.known, true
+		}
+	}
+	return 0, false
+}
+
+// row is an obligation as read: its place and the documents that were asked for.
+type row struct {
+	id         slotID
+	day        *dayRow
+	duty       int
+	parent     int64
+	compliance []complianceState
+	state      complianceState // the one known at the reader's instant
+}
+
+// rowsQuery selects obligations of the reader's days.
+type rowsQuery struct {
+	days         []*dayRow
+	form         domain.FormID
+	unit, parent domain.UnitCode
+	status       []domain.Status
+	after        cursor
+}
+
+// each walks through obligations by date and number until yield is false.
+func (r *reader) each(q rowsQuery, yield func(row) (bool, error)) error {
+	if err := r.loadForms(); err != nil {
+		return err
+	}
+	unit, err := r.unitNumber(q.unit)
+	if err != nil {
+		return err
+	}
+	parent, err := r.unitNumber(q.parent)
+	if err != nil {
+		return err
+	}
+	form := r.forms[q.form]
+	if q.unit != "" && unit == 0 || q.parent != "" && parent == 0 || q.form != "" && form == 0 {
+		return nil
+	}
+	for _, day := range q.days {
+		if day.key.date < q.after.date {
+			continue
+		}
+		from, to := newSlotID(day.n, form, 0), newSlotID(day.n, form+1, 0)
+		if form == 0 {
+			to = newSlotID(day.n+1, 0, 0)
+		}
+		if day.key.date == q.after.date && from <= q.after.id {
+			from = q.after.id + 1
+		}
+		more, err := r.within(day, from, to, unit, parent, q.status, yield)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// within walks through the obligations of a day within a range of ids. It reads some at a time, so that yield may ask for
+// more while it looks at one: a transaction answers one query after the other.
+func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status []domain.Status, yield func(row) (bool, error)) (more bool, err error) {
+	where, args := ` WHERE id >= ? AND id < ?`, []any{nil, int64(to)}
+	if unit != 0 {
+		var ids []string
+		for n := range r.formByN {
+			ids = append(ids, strconv.FormatInt(int64(newSlotID(day.n, n, unit)), 10))
+		}
+		slices.Sort(ids)
+		where += ` AND id IN (` + strings.Join(ids, ",") + `)`
+	}
+	if parent != 0 {
+		where, args = where+` AND parent = ?`, append(args, parent)
+	}
+	if len(status) > 0 && r.known == forever {
+		where += ` AND status IN (` + strings.TrimSuffix(strings.Repeat("?,", len(status)), ",") + `)`
+		for _, s := range status {
+			args = append(args, string(s))
+		}
+	}
+	for {
+		args[0] = int64(from)
+		var rows []row
+		err := r.query(`SELECT id, duty, parent, doc FROM {compliance}`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
+			x := row{day: day}
+			var doc string
+			if err := s.Scan(&x.id, &x.duty, &x.parent, &doc); err != nil {
+				return err
+			}
+			var err error
+			x.compliance, err = readCompliance(doc)
+			rows = append(rows, x)
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		for _, x := range rows {
+			var ok bool
+			if x.state, ok = stateAt(x.compliance, r.known, complianceState.known); !ok || len(status) > 0 && !slices.Contains(status, x.state.Status) {
+				continue
+			}
+			if more, err := yield(x); err != nil || !more {
+				return false, err
+			}
+		}
+		if len(rows) < MaxLimit {
+			return true, nil
+		}
+		from = rows[len(rows)-1].id + 1
+	}
+}
+
+// key names an obligation whose unit has been loaded.
+func (r *reader) key(x row) domain.ReportKey {
+	return domain.ReportKey{Regime: x.day.key.regime, Form: r.formByN[x.id.form()], Unit: r.unit(x.id.unit()).code, Date: x.day.key.date}
+}
+
+func slotName(k domain.ReportKey) Slot {
+	return Slot{Regime: k.Regime, Form: k.Form, Unit: k.Unit, Date: k.Date}
+}
+
+// docs reads one document per obligation from a table.
+func (r *reader) docs(t table, ids []slotID) (map[slotID]string, error) {
+	out := make(map[slotID]string, len(ids))
+	for len(ids) > 0 {
+		n := min(len(ids), slotsPerQuery)
+		args := make([]any, n)
+		for i, id := range ids[:n] {
+			args[i] = int64(id)
+		}
+		err := r.query(`SELECT id, doc FROM {`+t.Name+`} WHERE id IN (`+strings.TrimSuffix(strings.Repeat("?,", n), ",")+`)`, args, func(rows *sql.Rows) error {
+			var id slotID
+			var doc string
+			err := rows.Scan(&id, &doc)
+			out[id] = doc
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		ids = ids[n:]
+	}
+	return out, nil
+}
+
+// entries reads the history of an obligation as known at the reader's instant.
+func (r *reader) entries(id slotID) ([]entry, error) {
+	docs, err := r.docs(tableHistory, []slotID{id})
+	if err != nil {
+		return nil, err
+	}
+	return entriesUntil(docs[id], r.known)
+}
+
+// one finds an obligation by name; false when it did not exist at the reader's instant.
+func (r *reader) one(k domain.ReportKey) (row, bool, error) {
+	days, err := r.days(k.Regime, k.Date, k.Date)
+	if err != nil {
+		return row{}, false, err
+	}
+	var found row
+	ok := false
+	err = r.each(rowsQuery{days: days, form: k.Form, unit: k.Unit}, func(x row) (bool, error) {
+		found, ok = x, true
+		return false, nil
+	})
+	return found, ok, err
+}
+
+// cursor is the place after which a page begins: the day and the number of the last obligation of the page before.
+type cursor struct {
+	date domain.Date
+	id   slotID
+}
+
+func (c cursor) String() string {
+	return base64.RawURLEncoding.EncodeToString([]byte(string(c.date) + " " + strconv.FormatInt(int64(c.id), 36)))
+}
+
+func parseCursor(s string) (cursor, error) {
+	if s == "" {
+		return cursor{}, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	date, id, ok := strings.Cut(string(b), " ")
+	n, err2 := strconv.ParseInt(id, 36, 64)
+	if err != nil || err2 != nil || !ok {
+		return cursor{}, fmt.Errorf("projections: %q: %w", s, ErrCursor)
+	}
+	return cursor{domain.Date(date), slotID(n)}, nil
+}
+
+func compareSlots(a, b Slot) int {
+	return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.Form, b.Form), cmp.Compare(a.Unit, b.Unit))
+}

@@ -1,0 +1,349 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/components/metrics"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/eventlog"
+)
+
+// Run applies the log to the views for ever: first what is there, then whatever comes. It ends with ctx's error, or with
+// the error that it cannot mend by trying again.
+func (v *Views) Run(ctx context.Context) error { return v.run(ctx, false) }
+
+// CatchUp applies everything recorded up to now and returns.
+func (v *Views) CatchUp(ctx context.Context) error { return v.run(ctx, true) }
+
+func (v *Views) run(ctx context.Context, once bool) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	if err := v.prepareGeneration(ctx); err != nil {
+		return err
+	}
+	outer := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	logger := routerLogger{v.config.Logger}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, logger)
+	if err != nil {
+		return fmt.Errorf("projections: router: %w", err)
+	}
+	sub := &subscriber{views: v, once: once, stop: cancel}
+	if v.config.Metrics != nil {
+		b := metrics.NewPrometheusMetricsBuilder(v.config.Metrics, "answerable", "views")
+		b.HandlerBuckets = []float64{0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
+		b.AddPrometheusRouterMetrics(router)
+	}
+	router.AddMiddleware(
+		middleware.Retry{
+			MaxRetries: 5, InitialInterval: 20 * time.Millisecond, MaxInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.5,
+			ShouldRetry:         func(p middleware.RetryParams) bool { return v.transient(p.Err) },
+			ResetContextOnRetry: true, Logger: logger,
+		}.Middleware,
+		middleware.Recoverer,
+		middleware.CorrelationID,
+	)
+	router.AddConsumerHandler("views", "ledger", sub, func(msg *message.Message) error {
+		b, ok := msg.Context().Value(batchInContext{}).(batch)
+		if !ok {
+			return errors.New("projections: a message without its batch")
+		}
+		err := v.applyBatch(msg.Context(), b)
+		if errors.Is(err, ErrFenced) || errors.Is(err, ErrAhead) {
+			cancel(err)
+		}
+		return err
+	})
+	if err := router.Run(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("projections: router: %w", err)
+	}
+	sub.wait.Wait()
+	if cause := context.Cause(ctx); outer.Err() == nil && !errors.Is(cause, errCaughtUp) && cause != nil {
+		return cause
+	}
+	return outer.Err()
+}
+
+// errCaughtUp stops a run that was only to catch up.
+var errCaughtUp = errors.New("caught up")
+
+// transient reports whether the same batch may succeed when it is tried again at once. A fact that cannot be folded is
+// not among these: it is parked, not retried.
+func (v *Views) transient(err error) bool {
+	return (sqliteDialect{}).transient(err)
+}
+
+// applyBatch folds a batch into the rows, in one transaction with the position.
+func (v *Views) applyBatch(ctx context.Context, b batch) error {
+	v.apply.Lock()
+	defer v.apply.Unlock()
+	at := v.position()
+	b.steps = slices.DeleteFunc(slices.Clone(b.steps), func(s step) bool { // a rebuild may have read further than this runner
+		return s.recorded.Position.Compare(at.at) <= 0
+	})
+	if len(b.steps) == 0 {
+		return nil
+	}
+	g, err := v.generation(ctx)
+	if err != nil {
+		return err
+	}
+	set, err := v.applyTo(ctx, g, v.live, at, b.steps)
+	v.live = set
+	if err != nil {
+		return err
+	}
+	v.metrics.parkedStreams(len(set.parked))
+	v.moved(set.position())
+	return nil
+}
+
+func (v *Views) position() position {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.at
+}
+
+// applyTo folds steps into a generation that stands at a position. It gives the set for the next batch, nil after an
+// error. An event that cannot be folded is found by trying: the attempt is thrown away and the next one parks it before
+// it touches anything.
+func (v *Views) applyTo(ctx context.Context, g *generation, w *set, at position, steps []step) (*set, error) {
+	poisoned := map[string]error{}
+	for {
+		next, err := v.attempt(ctx, g, w, at, steps, poisoned)
+		var bad *applyError
+		if !errors.As(err, &bad) {
+			return next, err
+		}
+		r := bad.step.recorded
+		if poisoned[r.ID.String()] != nil {
+			return nil, err
+		}
+		v.config.Logger.Error("parking a stream: an event cannot be applied, its unit is not determinable",
+			zap.String("stream", r.Stream), zap.Uint64("revision", r.Revision), zap.String("event", r.ID.String()), zap.String("kind", r.Kind), zap.Error(bad.err))
+		poisoned[r.ID.String()] = bad.err
+		w = nil
+	}
+}
+
+// attempt is one transaction: the rows that the steps touch, and the position by compare-and-set. When the position is
+// not where this runner left it another runner moved it, and nothing is written.
+func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position, steps []step, poisoned map[string]error) (_ *set, err error) {
+	tx, err := g.write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("projections: begin: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback() // the first error is the one to tell
+		}
+	}()
+	from := stored{ctx, g, tx}
+	if w == nil {
+		w = newSet(from)
+		p, err := g.position(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if p.at != at.at {
+			return nil, fmt.Errorf("projections: the views stand at %s, not at %s: %w", p.at, at.at, ErrFenced)
+		}
+		if err := w.resume(from, p); err != nil {
+			return nil, err
+		}
+	}
+	w.from = from
+	if err := w.prefetch(steps); err != nil {
+		return nil, err
+	}
+	for _, s := range steps {
+		if err := w.fold(s, poisoned); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.upsert(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	if err := g.advance(ctx, tx, at.at, w.position()); err != nil {
+		return nil, err
+	}
+	if err := tx.Commit(); err != nil {
+		return nil, fmt.Errorf("projections: commit: %w", err)
+	}
+	w.settle()
+	return w, nil
+}
+
+// prefetch loads the obligations that the steps name, some hundred to a query.
+func (w *set) prefetch(steps []step) error {
+	var ids []slotID
+	for _, s := range steps {
+		if s.entry == nil {
+			continue
+		}
+		day, err := w.day(dayKey{s.key.Regime, s.key.Date})
+		if err != nil {
+			return err
+		}
+		unit, err := w.unit(s.key.Unit)
+		if err != nil {
+			return err
+		}
+		if form := w.forms[s.key.Form]; day != nil && unit != nil && form != 0 {
+			ids = append(ids, newSlotID(day.n, form, unit.n))
+		}
+	}
+	slices.Sort(ids)
+	return w.load(slices.Compact(ids))
+}
+
+// advance moves the position from where this runner left it.
+func (g *generation) advance(ctx context.Context, tx *sql.Tx, from eventlog.Position, to position) error {
+	var done sql.Result
+	var err error
+	if from.IsZero() {
+		done, err = tx.ExecContext(ctx, g.sql(`INSERT INTO {position} VALUES `+questionMarks(len(tablePosition.Columns), 1)+` ON CONFLICT (id) DO NOTHING`), to.args()...)
+	} else {
+		done, err = tx.ExecContext(ctx, g.sql(`UPDATE {position} SET commit_pos = ?, prepare_pos = ?, stream = ?, revision = ?, event_id = ?, recorded = ?, known = ?,
+			events = ?, next_day = ?, next_form = ?, next_unit = ? WHERE id = ? AND commit_pos = ? AND prepare_pos = ?`),
+			append(to.args()[1:], int64(1), int64(from.Commit), int64(from.Prepare))...)
+	}
+	if err != nil {
+		return fmt.Errorf("projections: move position to %s: %w", to.at, err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fmt.Errorf("projections: move position from %s to %s: %w", from, to.at, ErrFenced), err)
+	}
+	return nil
+}
+
+type batchInContext struct{}
+
+// subscriber hands the log to Watermill's router: one message is one ordered batch, and the next is emitted when the one
+// before was acknowledged. A batch that was refused comes again, after a while.
+type subscriber struct {
+	views *Views
+	once  bool
+	stop  context.CancelCauseFunc
+	wait  sync.WaitGroup
+}
+
+// Subscribe begins after the position of the views.
+func (s *subscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	out := make(chan *message.Message)
+	s.wait.Go(func() {
+		defer close(out)
+		for failures := 0; ctx.Err() == nil; failures++ {
+			before := s.views.Position()
+			err := follow(ctx, s.views.config.Log, before, s.views.config.BatchSize, s.views.config.Decoders, func(b batch) bool {
+				if len(b.steps) > 0 && !s.deliver(ctx, out, b) {
+					return false
+				}
+				if b.caughtUp && s.once {
+					s.stop(errCaughtUp)
+					return false
+				}
+				return true
+			})
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil && !errors.Is(err, eventlog.ErrUnavailable) {
+				s.stop(fmt.Errorf("projections: follow the log: %w", err))
+				return
+			}
+			if s.views.Position() != before {
+				failures = 0
+			}
+			s.views.config.Logger.Warn("the log cannot be followed, trying again", zap.Error(err))
+			pause(ctx, failures)
+		}
+	})
+	return out, nil
+}
+
+// Close is called by the router at its end; the subscription ends with its context.
+func (s *subscriber) Close() error { return nil }
+
+// deliver emits a batch until it is acknowledged. false: the run is over.
+func (s *subscriber) deliver(ctx context.Context, out chan<- *message.Message, b batch) bool {
+	first, last := b.steps[0].recorded, b.steps[len(b.steps)-1].recorded
+	for failures := 0; ; failures++ {
+		msg := message.NewMessage(first.Position.String()+".."+last.Position.String(), nil)
+		msg.Metadata.Set("from", first.Position.String())
+		msg.Metadata.Set("to", last.Position.String())
+		if c := correlation(b.steps); c != uuid.Nil {
+			middleware.SetCorrelationID(c.String(), msg)
+		}
+		msg.SetContext(context.WithValue(ctx, batchInContext{}, b))
+		select {
+		case out <- msg:
+		case <-ctx.Done():
+			return false
+		}
+		select {
+		case <-msg.Acked():
+			return true
+		case <-msg.Nacked():
+			pause(ctx, failures)
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// correlation is the one all facts of a batch share, if they do.
+func correlation(steps []step) uuid.UUID {
+	c := steps[0].fact.CorrelationID
+	for _, s := range steps {
+		if s.fact.CorrelationID != c {
+			return uuid.Nil
+		}
+	}
+	return c
+}
+
+// pause waits before another try, longer after each failure, by chance so that several runners do not wait alike.
+func pause(ctx context.Context, failures int) {
+	d := min(50*time.Millisecond<<min(failures, 10), 15*time.Second)
+	timer := time.NewTimer(d/2 + rand.N(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// routerLogger lets Watermill log through zap.
+type routerLogger struct{ log *zap.Logger }
+
+func (l routerLogger) fields(f watermill.LogFields) []zap.Field {
+	out := make([]zap.Field, 0, len(f))
+	for k, v := range f {
+		out = append(out, zap.Any(k, v))
+	}
+	return out
+}
+func (l routerLogger) Error(msg string, err error, f watermill.LogFields) {
+	l.log.Error(msg, append(l.fields(f), zap.Error(err))...)
+}
+func (l routerLogger) Info(msg string, f watermill.LogFields)  { l.log.Debug(msg, l.fields(f)...) }
+func (l routerLogger) Debug(msg string, f watermill.LogFields) {}
+func (l routerLogger) Trace(msg string, f watermill.LogFields) {}
+func (l routerLogger) With(f watermill.LogFields) watermill.LoggerAdapter {
+	return routerLogger{l.log.With(l.fields(f)...)}
+}

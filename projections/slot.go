@@ -1,0 +1,128 @@
+package projections
+
+import (
+	"time"
+
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+// slotID numbers one obligation: the day's number, the form's and the unit's, so that the rows of a day, and of a form on
+// a day, lie side by side, and those of one unit are found by arithmetic instead of by an index. The numbers are given in
+// log order, when a day is opened or a unit is first named, so every fold of one log gives the same.
+type slotID int64
+
+const (
+	unitBits = 24
+	formBits = 12
+)
+
+func newSlotID(day, form, unit int64) slotID {
+	return slotID(day<<(unitBits+formBits) | form<<unitBits | unit)
+}
+
+func (s slotID) day() int64  { return int64(s) >> (unitBits + formBits) }
+func (s slotID) form() int64 { return int64(s) >> unitBits & (1<<formBits - 1) }
+func (s slotID) unit() int64 { return int64(s) & (1<<unitBits - 1) }
+
+// instant is a time in nanoseconds since 1970, UTC; 0 is no time. Rows keep instants: they are small, ordered, and
+// the same in every database.
+type instant int64
+
+func at(t time.Time) instant {
+	if t.IsZero() {
+		return 0
+	}
+	return instant(t.UnixNano())
+}
+
+func atOptional(t *time.Time) instant {
+	if t == nil {
+		return 0
+	}
+	return at(*t)
+}
+
+func (i instant) time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(i)).UTC()
+}
+
+func (i instant) optional() *time.Time {
+	if i == 0 {
+		return nil
+	}
+	t := i.time()
+	return &t
+}
+
+// forever is later than everything known: the instant of a question about everything recorded so far.
+const forever = instant(1<<63 - 1)
+
+func knownAt(t *time.Time) instant {
+	if t == nil {
+		return forever
+	}
+	return at(*t)
+}
+
+// slot is one obligation in the working set: what its stream folds to, what bears on it from elsewhere, and the rows that
+// show it. Rows only grow: a change adds a state, known from the instant its fact was recorded.
+type slot struct {
+	id     slotID
+	key    domain.ReportKey
+	duty   int // index among the day's duties
+	parent domain.UnitCode
+	above  int64 // the parent's number, 0 when there is none
+
+	// report is without figures and texts, which no rule of the views asks for; the history row has them.
+	report domain.Report
+	next   uint64 // revision the next fact of the stream must have
+
+	due, signOffDue instant
+	exempt          bool
+	outOfDate       []domain.UnitCode
+
+	compliance []complianceState
+	answers    []answerState
+	breaches   []breachRow
+	history    []byte // JSON array without its closing bracket; nil while nothing happened
+	synthesis  []byte // likewise
+	waiting    bool   // stands in the sign-off queue
+
+	dirty dirtyParts
+}
+
+// dirtyParts says which rows of a slot are to be written.
+type dirtyParts uint8
+
+const (
+	dirtyCompliance dirtyParts = 1 << iota
+	dirtyAnswers
+	dirtyHistory
+	dirtySynthesis
+	dirtyBreaches
+	dirtyQueue
+)
+
+// version is the number of the newest version, 0 while nothing was filed.
+func (s *slot) version() int { return len(s.report.Versions) }
+
+// slim drops what the fold does not need of the version just applied: a rebuild holds every obligation in memory.
+func (s *slot) slim() {
+	n := len(s.report.Versions)
+	if n > 0 {
+		v := &s.report.Versions[n-1]
+		v.Content.Figures, v.Findings, v.Note, v.Reason, v.EventID = nil, nil, "", "", ""
+	}
+	if n > 1 {
+		v := &s.report.Versions[n-2]
+		v.Content.Children, v.Missing = nil, nil
+	}
+	if n := len(s.report.SignOffs); n > 0 {
+		x := &s.report.SignOffs[n-1]
+		x.Statement, x.Signature, x.CheckpointSeen, x.Title, x.Digest = "", nil, "", "", ""
+	}
+	s.report.CommandLog = domain.CommandLog{}
+}

@@ -1,0 +1,269 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteDialect keeps each generation in a file of its own beside the registry file: a rebuild can then write without a
+// journal, and an old generation is dropped by unlinking it. Rows and position of a generation are in one file, since a
+// transaction over attached files is not atomic in a crash.
+type sqliteDialect struct{}
+
+func (sqliteDialect) bind(query string) string   { return query }
+func (sqliteDialect) name(_ int, t table) string { return t.Name }
+func (sqliteDialect) rowsPerStatement() int      { return 16 }
+func (sqliteDialect) create(_ int, t table) string {
+	var cols []string
+	for i, c := range t.Columns {
+		typ := " TEXT"
+		if c.Integer {
+			typ = " INTEGER"
+		}
+		if t.Key == 1 && i == 0 && c.Integer {
+			typ += " PRIMARY KEY" // an alias of the row's own number: no second tree
+		}
+		cols = append(cols, c.Name+typ)
+	}
+	if t.Key == 1 && t.Columns[0].Integer {
+		return fmt.Sprintf("CREATE TABLE %s (%s)", t.Name, strings.Join(cols, ", "))
+	}
+	return fmt.Sprintf("CREATE TABLE %s (%s, PRIMARY KEY (%s)) WITHOUT ROWID", t.Name, strings.Join(cols, ", "), strings.Join(t.keyNames(), ", "))
+}
+
+func (sqliteDialect) createIndex(_ int, t table, i index) string {
+	unique, where := "", ""
+	if i.Unique {
+		unique = "UNIQUE "
+	}
+	if i.Where != "" {
+		where = " WHERE " + i.Where
+	}
+	name := t.Name + "_" + strings.NewReplacer(", ", "_").Replace(i.Columns)
+	return fmt.Sprintf("CREATE %sINDEX %s ON %s (%s)%s", unique, name, t.Name, i.Columns, where)
+}
+
+func (sqliteDialect) transient(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return true
+	}
+	return false
+}
+
+func (t table) keyNames() []string {
+	var out []string
+	for _, c := range t.Columns[:t.Key] {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// sqliteStore is the registry file and the generations beside it.
+type sqliteStore struct {
+	path     string
+	registry *sql.DB
+	readOnly bool
+}
+
+// uri names a database file. WAL with synchronous=NORMAL: a power cut may take the last commits of the views, never
+// their consistency, and what it takes is read from the log again.
+func uri(path string, readOnly bool) string {
+	q := url.Values{}
+	q.Add("_pragma", "busy_timeout(5000)")
+	q.Add("_pragma", "cache_size(-65536)")
+	if readOnly {
+		q.Add("mode", "ro")
+	} else {
+		q.Add("_pragma", "journal_mode(WAL)")
+		q.Add("_pragma", "synchronous(NORMAL)")
+		q.Add("_txlock", "immediate")
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+func openSQLite(path string, readOnly bool) (*sqliteStore, error) {
+	if readOnly {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("projections: open %s: %w", path, err)
+		}
+	}
+	db, err := sql.Open("sqlite", uri(path, readOnly))
+	if err != nil {
+		return nil, fmt.Errorf("projections: open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	s := &sqliteStore{path: path, registry: db, readOnly: readOnly}
+	if !readOnly {
+		if _, err := db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`); err != nil {
+			return nil, errors.Join(fmt.Errorf("projections: open %s: %w", path, err), db.Close())
+		}
+	}
+	return s, nil
+}
+
+func (s *sqliteStore) close() error { return s.registry.Close() }
+
+// The states of a generation.
+const (
+	stateBuilding = "building" // being written; of no use when its writer is gone
+	stateLive     = "live"     // the one readers see
+	stateRetired  = "retired"
+)
+
+// live opens the generation readers see, or gives nil when there is none.
+func (s *sqliteStore) live(ctx context.Context) (*generation, error) {
+	g := &generation{dialect: sqliteDialect{}}
+	err := s.registry.QueryRowContext(ctx, `SELECT n, fingerprint FROM generation WHERE state = ?`, stateLive).Scan(&g.n, &g.fingerprint)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	if err := s.connect(g); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+func (s *sqliteStore) connect(g *generation) (err error) {
+	file := s.file(g.n)
+	if _, err := os.Stat(file); err != nil {
+		return fmt.Errorf("projections: generation %d: %w (mend it with: answerable rebuild)", g.n, err)
+	}
+	if !s.readOnly {
+		if g.write, err = sql.Open("sqlite", uri(file, false)); err != nil {
+			return fmt.Errorf("projections: open %s: %w", file, err)
+		}
+		g.write.SetMaxOpenConns(1)
+		if err := g.write.Ping(); err != nil {
+			return fmt.Errorf("projections: open %s: %w", file, err)
+		}
+	}
+	if g.read, err = sql.Open("sqlite", uri(file, true)); err != nil {
+		return fmt.Errorf("projections: open %s: %w", file, err)
+	}
+	g.read.SetMaxOpenConns(8)
+	g.read.SetMaxIdleConns(8)
+	return nil
+}
+
+func (s *sqliteStore) file(n int) string {
+	ext := filepath.Ext(s.path)
+	return strings.TrimSuffix(s.path, ext) + "-" + strconv.Itoa(n) + ext
+}
+
+// begin makes the empty tables of a new generation. It is written without a journal: until it is live it can be thrown
+// away. What an earlier process left half built goes first.
+func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generation, error) {
+	if err := s.discard(ctx, stateBuilding); err != nil {
+		return nil, err
+	}
+	g := &generation{fingerprint: fingerprint, dialect: sqliteDialect{}}
+	err := s.registry.QueryRowContext(ctx, `INSERT INTO generation (n, fingerprint, state) SELECT COALESCE(MAX(n), 0) + 1, ?, ? FROM generation RETURNING n`, fingerprint, stateBuilding).Scan(&g.n)
+	if err != nil {
+		return nil, fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	remove(s.file(g.n))
+	q := url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)", "locking_mode(EXCLUSIVE)", "cache_size(-131072)"}}
+	if g.write, err = sql.Open("sqlite", "file:"+(&url.URL{Path: s.file(g.n)}).EscapedPath()+"?"+q.Encode()); err != nil {
+		return nil, fmt.Errorf("projections: create generation %d: %w", g.n, err)
+	}
+	g.write.SetMaxOpenConns(1)
+	for _, t := range tables {
+		if _, err := g.write.ExecContext(ctx, g.dialect.create(g.n, t)); err != nil {
+			return nil, errors.Join(fmt.Errorf("projections: create generation %d: %w", g.n, err), g.close())
+		}
+	}
+	return g, nil
+}
+
+// finish makes what was written durable and opens it as a live generation is opened. The file is synced while no
+// connection has it open: closing any descriptor of a file drops the process's locks on it.
+func (s *sqliteStore) finish(g *generation) error {
+	if err := g.write.Close(); err != nil {
+		return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
+	}
+	g.write = nil
+	for _, path := range []string{s.file(g.n), filepath.Dir(s.path)} {
+		if err := syncPath(path); err != nil {
+			return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
+		}
+	}
+	return s.connect(g)
+}
+
+// publish makes a generation the one readers see, in one transaction.
+func (s *sqliteStore) publish(ctx context.Context, g *generation) error {
+	tx, err := s.registry.BeginTx(ctx, nil)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `UPDATE generation SET state = ? WHERE state = ?`, stateRetired, stateLive)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `UPDATE generation SET state = ? WHERE n = ?`, stateLive, g.n)
+		}
+		if err == nil {
+			err = tx.Commit()
+		} else {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("projections: publish generation %d: %w", g.n, err)
+	}
+	return nil
+}
+
+// discard removes the generations in a state.
+func (s *sqliteStore) discard(ctx context.Context, state string) error {
+	rows, err := s.registry.QueryContext(ctx, `SELECT n FROM generation WHERE state = ?`, state)
+	if err != nil {
+		return fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	var ns []int
+	for rows.Next() {
+		var n int
+		if err = rows.Scan(&n); err == nil {
+			ns = append(ns, n)
+		}
+	}
+	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	for _, n := range ns {
+		remove(s.file(n))
+		if _, err := s.registry.ExecContext(ctx, `DELETE FROM generation WHERE n = ?`, n); err != nil {
+			return fmt.Errorf("projections: registry %s: %w", s.path, err)
+		}
+	}
+	return nil
+}
+
+// remove unlinks a database file with its companions. What cannot be removed is only wasted space.
+func remove(file string) {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		_ = os.Remove(file + suffix)
+	}
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

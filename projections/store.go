@@ -1,0 +1,194 @@
+package projections
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/schemas"
+)
+
+// foldVersion is raised by whoever changes what a fold makes of the same facts. With the tables and the schemas it is the
+// fingerprint of a generation of the views.
+const foldVersion = 1
+
+// table is one table of a generation. The first Key columns are its primary key.
+type table struct {
+	Name    string
+	Columns []column
+	Key     int
+	Indexes []index // made after a bulk write, beside the key
+}
+
+type column struct {
+	Name    string
+	Integer bool // a 64-bit integer; otherwise text
+}
+
+type index struct {
+	Columns string
+	Unique  bool
+	Where   string
+}
+
+func integer(name string) column { return column{name, true} }
+func text(name string) column    { return column{name, false} }
+
+// The tables. A doc is a JSON document: the states of a row in the order they became known, or a chronicle of facts. The
+// columns beside it are what rows are found by.
+var (
+	tableUnit = table{Name: "unit", Key: 1, Columns: []column{integer("n"), text("code"), text("level"), text("search"), integer("next"), text("doc")},
+		Indexes: []index{{Columns: "code", Unique: true}}}
+	tableForm = table{Name: "form", Key: 1, Columns: []column{integer("n"), text("form")}}
+	tableDay  = table{Name: "day", Key: 1, Columns: []column{integer("n"), text("regime"), text("date"), integer("regime_version"), text("duties"),
+		integer("opened"), integer("closed"), integer("next"), text("doc")}, Indexes: []index{{Columns: "regime, date", Unique: true}}}
+	tableRegime = table{Name: "regime", Key: 1, Columns: []column{text("regime"), integer("next"), text("doc")}}
+	tableOffice = table{Name: "office", Key: 1, Columns: []column{text("unit"), integer("next"), text("doc")}}
+	tableHolder = table{Name: "holder", Key: 2, Columns: []column{text("person"), text("unit")}}
+	tablePerson = table{Name: "person", Key: 1, Columns: []column{text("person"), integer("next"), text("doc")}}
+	tableTarget = table{Name: "target", Key: 4, Columns: []column{text("regime"), text("target"), text("date"), text("unit"), integer("known"), integer("recorded"), text("doc")}}
+
+	tableCompliance = table{Name: "compliance", Key: 1, Columns: []column{integer("id"), integer("duty"), integer("parent"), text("status"), text("sign_off"), text("doc")}}
+	tableAnswers    = table{Name: "answerability", Key: 1, Columns: []column{integer("id"), integer("above"), text("doc")},
+		Indexes: []index{{Columns: "above", Where: "above IS NOT NULL"}}}
+	tableHistory   = table{Name: "history", Key: 1, Columns: []column{integer("id"), integer("next"), text("doc")}}
+	tableSynthesis = table{Name: "synthesis", Key: 1, Columns: []column{integer("id"), text("doc")}}
+	tableBreach    = table{Name: "breach", Key: 2, Columns: []column{integer("id"), text("kind"), text("doc")}}
+	tableSignOff   = table{Name: "signoff", Key: 2, Columns: []column{integer("unit"), integer("id")}}
+
+	tableParked = table{Name: "parked", Key: 1, Columns: []column{text("stream"), text("unit"), text("regime"), integer("revision"), text("event_id"),
+		text("kind"), text("error"), integer("waiting"), integer("recorded"), integer("known"), text("place")}}
+	tablePosition = table{Name: "position", Key: 1, Columns: []column{integer("id"), integer("commit_pos"), integer("prepare_pos"), text("stream"), integer("revision"),
+		text("event_id"), integer("recorded"), integer("known"), integer("events"), integer("next_day"), integer("next_form"), integer("next_unit")}}
+
+	// tables lists them in the order a bulk write takes.
+	tables = []table{tableUnit, tableForm, tableDay, tableRegime, tableOffice, tableHolder, tablePerson, tableTarget,
+		tableCompliance, tableAnswers, tableHistory, tableSynthesis, tableBreach, tableSignOff, tableParked, tablePosition}
+)
+
+// dialect is what differs between databases. SQL that both understand is written once, with ? for its arguments.
+type dialect interface {
+	// bind gives the placeholders the database's form.
+	bind(query string) string
+	create(generation int, t table) string
+	createIndex(generation int, t table, i index) string
+	// name is the only way to a table's name: a generation has its own tables.
+	name(generation int, t table) string
+	// transient reports whether the same work may succeed when it is tried again.
+	transient(err error) bool
+	// rowsPerStatement is how many rows a multi-row statement takes at best.
+	rowsPerStatement() int
+}
+
+// generation is one complete set of tables with its own position. Readers see exactly one.
+type generation struct {
+	n           int
+	fingerprint string
+	dialect     dialect
+	write       *sql.DB // nil for a reader
+	read        *sql.DB
+}
+
+func (g *generation) name(t table) string { return g.dialect.name(g.n, t) }
+
+// sql fills a query: every {table} becomes its name, every ? the dialect's placeholder.
+func (g *generation) sql(query string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(query, "{")
+		b.WriteString(before)
+		if !found {
+			return g.dialect.bind(b.String())
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		b.WriteString(g.dialect.name(g.n, table{Name: name}))
+		query = after
+	}
+}
+
+func (g *generation) close() error {
+	var errs []error
+	if g.write != nil {
+		errs = append(errs, g.write.Close())
+	}
+	if g.read != nil {
+		errs = append(errs, g.read.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fingerprint is a digest of everything that decides what the rows of a generation look like.
+func fingerprint(d dialect) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "fold %d\n", foldVersion)
+	for _, t := range tables {
+		fmt.Fprintln(h, d.create(0, t))
+	}
+	lock, err := fs.ReadFile(schemas.Files(), "LOCK")
+	if err != nil {
+		return "", fmt.Errorf("projections: fingerprint: %w", err)
+	}
+	h.Write(lock)
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// position is where a generation stands, with the event there.
+type position struct {
+	at       eventlog.Position
+	stream   string
+	revision uint64
+	eventID  string
+	recorded instant
+	known    instant
+	events   int64
+	numbers  numbers
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func (g *generation) position(ctx context.Context, q querier) (position, error) {
+	var p position
+	var commit, prepare, revision int64
+	err := q.QueryRowContext(ctx, g.sql(`SELECT commit_pos, prepare_pos, stream, revision, event_id, recorded, known, events, next_day, next_form, next_unit FROM {position} WHERE id = 1`)).
+		Scan(&commit, &prepare, &p.stream, &revision, &p.eventID, &p.recorded, &p.known, &p.events, &p.numbers.day, &p.numbers.form, &p.numbers.unit)
+	if errors.Is(err, sql.ErrNoRows) {
+		return position{numbers: numbers{1, 1, 1}}, nil
+	}
+	if err != nil {
+		return position{}, fmt.Errorf("projections: read position: %w", err)
+	}
+	p.at, p.revision = eventlog.Position{Commit: uint64(commit), Prepare: uint64(prepare)}, uint64(revision)
+	return p, nil
+}
+
+// questionMarks gives n rows of cols placeholders.
+func questionMarks(cols, n int) string {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", cols), ",") + ")"
+	return strings.TrimSuffix(strings.Repeat(row+",", n), ",")
+}
+
+// dollars turns ? into $1, $2, …
+func dollars(query string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range query {
+		if r == '?' {
+			n++
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(n))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,19 @@
+package projections
+
+import (
+	"context"
+	"errors"
+)
+
+// OpenVerifier opens views that another process may be applying to, together with the log they were folded from, which
+// Config must hold: its Views answer questions and Verify.
+func OpenVerifier(ctx context.Context, c Config) (*Views, error) {
+	v, err := open(c, true)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := v.generation(ctx); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	return v, nil
+}

@@ -1,0 +1,306 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/schemas"
+)
+
+// Config is what the views need. Log and Registry are needed by all but a reader of stored rows, who needs Registry.
+type Config struct {
+	Path     string // of the SQLite registry file; the generations lie beside it
+	Log      eventlog.Log
+	Registry *schemas.Registry
+	Logger   *zap.Logger           // nil: silent
+	Metrics  prometheus.Registerer // nil: none
+	Clock    eventlog.Clock        // for the age of what is not applied; nothing that is folded sees it
+	// BatchSize is how many events one batch and one transaction take at most; 0 means eventlog.DefaultBatchSize.
+	BatchSize int
+	// Mend opens views that Open would refuse, because they are ahead of the log or a file is gone, for Rebuild to replace.
+	Mend bool
+	// Decoders is how many goroutines decode ahead of the fold; 0 means one per core.
+	Decoders int
+}
+
+// The ways in which the views fail that a caller may want to tell apart.
+var (
+	// ErrAhead: the views hold events that the log does not. The log was restored from a backup, or replaced.
+	ErrAhead = errors.New("the views are ahead of the log, which was restored or replaced: mend them with: answerable rebuild")
+	// ErrFenced: another runner moved the views on. One of the two has to stop, and this one does.
+	ErrFenced = errors.New("another process is applying events to these views")
+	// ErrReadOnly: the views were opened by OpenReader.
+	ErrReadOnly = errors.New("the views are open for reading only")
+	// ErrEmpty: nothing was ever applied.
+	ErrEmpty = errors.New("there are no views yet")
+	// ErrCursor: a cursor that this query did not give.
+	ErrCursor = errors.New("not a cursor of this query")
+)
+
+// Views answers questions from the rows of one generation, and keeps these up with the log.
+type Views struct {
+	config      Config
+	store       *sqliteStore
+	fingerprint string
+	readOnly    bool
+	metrics     *meters
+
+	// apply serialises what changes rows: batches, and the switch to a new generation.
+	apply sync.Mutex
+	live  *set // the working set of the last batch, nil when it has to be loaded anew; under apply
+
+	mu       sync.Mutex
+	current  *generation // nil until there is one
+	retired  []*generation
+	at       position
+	advanced chan struct{} // closed and replaced whenever at moves
+}
+
+// Open opens the views for applying and reading, makes empty ones when there are none, and refuses views that are ahead
+// of the log.
+func Open(ctx context.Context, c Config) (*Views, error) {
+	v, err := open(c, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.start(ctx); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	return v, nil
+}
+
+// OpenReader opens views that another process may be applying to. Its Views answer questions and nothing else.
+func OpenReader(ctx context.Context, path string, registry *schemas.Registry) (*Views, error) {
+	v, err := open(Config{Path: path, Registry: registry}, true)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := v.generation(ctx); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	return v, nil
+}
+
+func open(c Config, readOnly bool) (*Views, error) {
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	if c.BatchSize <= 0 {
+		c.BatchSize = eventlog.DefaultBatchSize
+	}
+	if c.Decoders <= 0 {
+		c.Decoders = runtime.GOMAXPROCS(0)
+	}
+	fp, err := fingerprint(sqliteDialect{})
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMeters(c.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openSQLite(c.Path, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	return &Views{config: c, store: store, fingerprint: fp, readOnly: readOnly, metrics: m, advanced: make(chan struct{})}, nil
+}
+
+// start finds the live generation and judges it against the log.
+func (v *Views) start(ctx context.Context) error {
+	for _, state := range []string{stateBuilding, stateRetired} { // a rebuild that died, and what one left behind
+		if err := v.store.discard(ctx, state); err != nil {
+			return err
+		}
+	}
+	g, err := v.store.live(ctx)
+	if err != nil && !v.config.Mend {
+		return err
+	}
+	if g == nil || err != nil {
+		if g, err = v.store.begin(ctx, v.fingerprint); err != nil {
+			return err
+		}
+		if err := v.index(ctx, g.write, g); err != nil {
+			return errors.Join(err, g.close())
+		}
+		if err := v.store.finish(g); err != nil {
+			return err
+		}
+		if err := v.store.publish(ctx, g); err != nil {
+			return err
+		}
+	}
+	p, err := g.position(ctx, g.read)
+	if err != nil {
+		return errors.Join(err, g.close())
+	}
+	v.current = g
+	v.moved(p)
+	if err := v.checkAhead(ctx, p); err != nil && !(v.config.Mend && errors.Is(err, ErrAhead)) {
+		return err
+	}
+	return nil
+}
+
+// checkAhead asks the log for the event at a position: when it is not there, or another one, then the log is not the
+// one these rows were folded from.
+func (v *Views) checkAhead(ctx context.Context, p position) error {
+	if p.at.IsZero() {
+		return nil
+	}
+	for e, err := range v.config.Log.ReadStream(ctx, p.stream, p.revision) {
+		switch {
+		case err != nil:
+			return fmt.Errorf("projections: look for the event at %s: %w", p.at, err)
+		case e.ID.String() == p.eventID && e.Position == p.at:
+			return nil
+		}
+		return fmt.Errorf("projections: position %s: revision %d of %s is event %s at %s, expected %s: %w", p.at, e.Revision, p.stream, e.ID, e.Position, p.eventID, ErrAhead)
+	}
+	return fmt.Errorf("projections: position %s: revision %d of %s is not there: %w", p.at, p.revision, p.stream, ErrAhead)
+}
+
+// Close releases the files. Run has ended before it is called.
+func (v *Views) Close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var errs []error
+	for _, g := range append(v.retired, v.current) {
+		if g != nil {
+			errs = append(errs, g.close())
+		}
+	}
+	v.current, v.retired = nil, nil
+	return errors.Join(append(errs, v.store.close())...)
+}
+
+// generation is the one to read. A reader looks each time: the process that applies may have switched.
+func (v *Views) generation(ctx context.Context) (*generation, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.readOnly {
+		if v.current == nil {
+			return nil, ErrEmpty
+		}
+		return v.current, nil
+	}
+	var n int
+	err := v.store.registry.QueryRowContext(ctx, `SELECT n FROM generation WHERE state = ?`, stateLive).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrEmpty
+	}
+	if err != nil {
+		return nil, fmt.Errorf("projections: registry: %w", err)
+	}
+	if v.current != nil && v.current.n == n {
+		return v.current, nil
+	}
+	g, err := v.store.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.current != nil {
+		v.retired = append(v.retired, v.current)
+	}
+	v.current = g
+	return g, nil
+}
+
+// Position is where the views stand: everything at or before it is in the rows, or parked.
+func (v *Views) Position() eventlog.Position {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.at.at
+}
+
+func (v *Views) moved(p position) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.at = p
+	close(v.advanced)
+	v.advanced = make(chan struct{})
+	v.metrics.moved(p)
+}
+
+// WaitFor returns when everything at or before a position has been applied, so that a caller reads its own writes; or
+// with ctx's error.
+func (v *Views) WaitFor(ctx context.Context, p eventlog.Position) error {
+	for {
+		v.mu.Lock()
+		reached, advanced := v.at.at.Compare(p) >= 0, v.advanced
+		v.mu.Unlock()
+		if reached {
+			return nil
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return fmt.Errorf("projections: wait for position %s: %w", p, ctx.Err())
+		}
+	}
+}
+
+// Lag tells how far the views are behind the log's head, which is read from the log itself.
+func (v *Views) Lag(ctx context.Context) (Lag, error) {
+	head, err := v.config.Log.Head(ctx)
+	if err != nil {
+		return Lag{}, fmt.Errorf("projections: lag: %w", err)
+	}
+	parked, err := v.Parked(ctx)
+	if err != nil {
+		return Lag{}, err
+	}
+	p := v.Position()
+	lag := Lag{Position: p, Head: head, Place: p.String(), HeadAt: head.String(), Parked: len(parked)}
+	if head.Compare(p) <= 0 {
+		return lag, nil
+	}
+	lag.Events = -1
+	if head.Commit == head.Prepare && p.Commit == p.Prepare && dense(v.config.Log) {
+		lag.Events = int64(head.Commit - p.Commit)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for b, err := range v.config.Log.Follow(ctx, p, ledgerStreams(), eventlog.FollowOptions{BatchSize: 1}) {
+		if err != nil {
+			return Lag{}, fmt.Errorf("projections: lag: %w", err)
+		}
+		if len(b.Events) > 0 {
+			if v.config.Clock != nil {
+				lag.Seconds = max(0, v.config.Clock().Sub(b.Events[0].RecordedAt).Seconds())
+			}
+			break
+		}
+		if b.CaughtUp {
+			lag.Events = 0 // what lies between is none of the ledger's
+			break
+		}
+	}
+	v.metrics.lag(lag)
+	return lag, nil
+}
+
+// dense reports whether a log numbers its events without gaps. A log that does says so.
+func dense(l eventlog.Log) bool {
+	d, ok := l.(interface{ Dense() bool })
+	return ok && d.Dense()
+}
+
+// ledgerStreams is the filter of a follower of the ledger.
+func ledgerStreams() eventlog.Filter {
+	var f eventlog.Filter
+	for _, c := range domain.Categories {
+		f.Prefixes = append(f.Prefixes, c+"-")
+	}
+	return f
+}

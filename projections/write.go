@@ -1,0 +1,340 @@
+package projections
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+// rows is what a set has to write into one table: n rows in the order of their key, each filled in on demand.
+type rows struct {
+	table table
+	n     int
+	fill  func(i int, args []any) error
+}
+
+// changes lists what is to be written, table by table. all takes every row: a bulk fold writes each exactly once.
+func (w *set) changes(all bool) []rows {
+	return slices.Concat(w.directoryRows(all), w.slotRows(all), w.parkedChanges(all))
+}
+
+func (w *set) directoryRows(all bool) []rows {
+	units := sorted(w.units, func(u *unitRow) bool { return all || u.dirty }, func(u *unitRow) int64 { return u.n })
+	days := sorted(w.days, func(d *dayRow) bool { return all || d.dirty }, func(d *dayRow) int64 { return d.n })
+	regimes := sorted(w.regimes, func(r *regimeRow) bool { return all || r.dirty }, func(r *regimeRow) domain.RegimeID { return r.id })
+	offices := sorted(w.offices, func(o *officeRow) bool { return all || o.dirty }, func(o *officeRow) domain.UnitCode { return o.unit })
+	persons := sorted(w.persons, func(p *personRow) bool { return all || p.dirty }, func(p *personRow) domain.PersonID { return p.id })
+	slices.SortFunc(w.targets, func(a, b targetRow) int { return strings.Compare(a.key(), b.key()) })
+	forms := w.newForms
+	type holder struct {
+		person domain.PersonID
+		unit   domain.UnitCode
+	}
+	var holders []holder
+	for _, o := range offices {
+		for _, p := range o.holders {
+			holders = append(holders, holder{p, o.unit})
+		}
+	}
+	slices.SortFunc(holders, func(a, b holder) int {
+		return strings.Compare(string(a.person)+"\x00"+string(a.unit), string(b.person)+"\x00"+string(b.unit))
+	})
+	return []rows{
+		{tableUnit, len(units), func(i int, a []any) error {
+			u := units[i]
+			a[0], a[1], a[2], a[3], a[4], a[5] = u.n, string(u.code), string(u.state.Level), u.search(), int64(u.next), closed(u.doc)
+			return nil
+		}},
+		{tableForm, len(forms), func(i int, a []any) error {
+			a[0], a[1] = w.forms[forms[i]], string(forms[i])
+			return nil
+		}},
+		{tableDay, len(days), func(i int, a []any) error {
+			d := days[i]
+			duties, err := json.Marshal(d.duties)
+			a[0], a[1], a[2], a[3], a[4] = d.n, string(d.key.regime), string(d.key.date), int64(d.regimeVersion), string(duties)
+			a[5], a[6], a[7], a[8] = int64(d.opened), int64(d.closed), int64(d.next), closed(d.doc)
+			return err
+		}},
+		{tableRegime, len(regimes), func(i int, a []any) error {
+			a[0], a[1], a[2] = string(regimes[i].id), int64(regimes[i].next), closed(regimes[i].doc)
+			return nil
+		}},
+		{tableOffice, len(offices), func(i int, a []any) error {
+			a[0], a[1], a[2] = string(offices[i].unit), int64(offices[i].next), closed(offices[i].doc)
+			return nil
+		}},
+		{tableHolder, len(holders), func(i int, a []any) error {
+			a[0], a[1] = string(holders[i].person), string(holders[i].unit)
+			return nil
+		}},
+		{tablePerson, len(persons), func(i int, a []any) error {
+			a[0], a[1], a[2] = string(persons[i].id), int64(persons[i].next), closed(persons[i].doc)
+			return nil
+		}},
+		{tableTarget, len(w.targets), func(i int, a []any) error {
+			t := w.targets[i]
+			doc, err := json.Marshal(t.judged)
+			a[0], a[1], a[2], a[3] = string(t.judged.Regime), t.judged.Target, string(t.judged.Date), string(t.judged.Unit)
+			a[4], a[5], a[6] = int64(t.known), int64(t.recorded), string(doc)
+			return err
+		}},
+	}
+}
+
+func (t targetRow) key() string {
+	return string(t.judged.Regime) + "\x00" + t.judged.Target + "\x00" + string(t.judged.Date) + "\x00" + string(t.judged.Unit)
+}
+
+func (w *set) slotRows(all bool) []rows {
+	var slots []*slot
+	for _, s := range w.slots {
+		if all || s.dirty != 0 {
+			slots = append(slots, s)
+		}
+	}
+	slices.SortFunc(slots, func(a, b *slot) int { return cmp.Compare(a.id, b.id) })
+	with := func(part dirtyParts, has func(*slot) bool) []*slot {
+		var out []*slot
+		for _, s := range slots {
+			if (all || s.dirty&part != 0) && has(s) {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	always := func(*slot) bool { return true }
+	compliance, answers := with(dirtyCompliance, always), with(dirtyAnswers, always)
+	history := with(dirtyHistory, func(s *slot) bool { return len(s.history) > 0 })
+	synthesis := with(dirtySynthesis, func(s *slot) bool { return len(s.synthesis) > 0 })
+	queue := with(dirtyQueue, func(s *slot) bool { return s.waiting })
+	slices.SortStableFunc(queue, func(a, b *slot) int { return int(a.id.unit() - b.id.unit()) })
+	type breach struct {
+		id slotID
+		breachRow
+	}
+	var breaches []breach
+	for _, s := range with(dirtyBreaches, func(s *slot) bool { return len(s.breaches) > 0 }) {
+		own := slices.Clone(s.breaches)
+		slices.SortFunc(own, func(a, b breachRow) int { return strings.Compare(string(a.kind), string(b.kind)) })
+		for _, b := range own {
+			breaches = append(breaches, breach{s.id, b})
+		}
+	}
+	return []rows{
+		{tableCompliance, len(compliance), func(i int, a []any) error {
+			s := compliance[i]
+			c := s.compliance[len(s.compliance)-1]
+			a[0], a[1], a[2], a[3], a[4] = int64(s.id), int64(s.duty), s.above, string(c.Status), string(c.SignOff)
+			a[5] = string(appendCompliance(make([]byte, 0, 320*len(s.compliance)), s.compliance))
+			return nil
+		}},
+		{tableAnswers, len(answers), func(i int, a []any) error {
+			s := answers[i]
+			a[0], a[1] = int64(s.id), nil
+			if s.vacant() && s.above != 0 {
+				a[1] = s.above
+			}
+			a[2] = string(appendAnswers(make([]byte, 0, 128*len(s.answers)), s.answers))
+			return nil
+		}},
+		{tableHistory, len(history), func(i int, a []any) error {
+			a[0], a[1], a[2] = int64(history[i].id), int64(history[i].next), closed(history[i].history)
+			return nil
+		}},
+		{tableSynthesis, len(synthesis), func(i int, a []any) error {
+			a[0], a[1] = int64(synthesis[i].id), closed(synthesis[i].synthesis)
+			return nil
+		}},
+		{tableBreach, len(breaches), func(i int, a []any) error {
+			a[0], a[1], a[2] = int64(breaches[i].id), string(breaches[i].kind), string(appendBreaches(nil, breaches[i].states))
+			return nil
+		}},
+		{tableSignOff, len(queue), func(i int, a []any) error {
+			a[0], a[1] = queue[i].id.unit(), int64(queue[i].id)
+			return nil
+		}},
+	}
+}
+
+func (w *set) parkedChanges(all bool) []rows {
+	parked := sorted(w.parked, func(p *parkedRow) bool { return all || p.dirty }, func(p *parkedRow) string { return p.stream })
+	return []rows{{tableParked, len(parked), func(i int, a []any) error {
+		p := parked[i]
+		a[0], a[1], a[2], a[3], a[4], a[5] = p.stream, string(p.unit), string(p.regime), int64(p.revision), p.eventID, p.kind
+		a[6], a[7], a[8], a[9], a[10] = p.err, int64(p.waiting), int64(p.recorded), int64(p.known), p.place
+		return nil
+	}}}
+}
+
+func sorted[K comparable, V any, O interface{ ~int64 | ~string }](m map[K]V, take func(V) bool, by func(V) O) []V {
+	var out []V
+	for _, v := range m {
+		if take(v) {
+			out = append(out, v)
+		}
+	}
+	slices.SortFunc(out, func(a, b V) int {
+		if x, y := by(a), by(b); x < y {
+			return -1
+		} else if x > y {
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// position is the row that says what the rows hold.
+func (w *set) position() position {
+	return position{at: w.place, stream: w.last.Stream, revision: w.last.Revision, eventID: w.last.ID.String(),
+		recorded: at(w.last.RecordedAt), known: w.known, events: w.events, numbers: w.numbered}
+}
+
+func (p position) args() []any {
+	return []any{int64(1), int64(p.at.Commit), int64(p.at.Prepare), p.stream, int64(p.revision), p.eventID, int64(p.recorded), int64(p.known),
+		p.events, p.numbers.day, p.numbers.form, p.numbers.unit}
+}
+
+// upsert writes the changed rows of a live batch.
+func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
+	for _, r := range w.changes(false) {
+		var set []string
+		for _, c := range r.table.Columns[r.table.Key:] {
+			set = append(set, c.Name+" = excluded."+c.Name)
+		}
+		action := " DO NOTHING"
+		if len(set) > 0 {
+			action = " DO UPDATE SET " + strings.Join(set, ", ")
+		}
+		if err := g.insert(ctx, tx, r, " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {
+			return err
+		}
+	}
+	return g.leaveQueue(ctx, tx, w)
+}
+
+// leaveQueue takes out of the sign-off queue what no longer waits.
+func (g *generation) leaveQueue(ctx context.Context, tx *sql.Tx, w *set) error {
+	for _, id := range slices.Sorted(maps.Keys(w.slots)) {
+		if s := w.slots[id]; s.dirty&dirtyQueue != 0 && !s.waiting {
+			if _, err := tx.ExecContext(ctx, g.sql(`DELETE FROM {signoff} WHERE unit = ? AND id = ?`), s.id.unit(), int64(s.id)); err != nil {
+				return fmt.Errorf("projections: write signoff: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// chunk is some rows of a bulk write, encoded.
+type chunk struct {
+	args []any
+	n    int
+	err  error
+}
+
+// insert writes rows, some to a statement. They are encoded in a goroutine of their own while the database takes the ones
+// before them.
+func (g *generation) insert(ctx context.Context, tx *sql.Tx, r rows, conflict string) error {
+	if r.n == 0 {
+		return nil
+	}
+	cols, per := len(r.table.Columns), g.dialect.rowsPerStatement()
+	query := func(n int) string {
+		return g.dialect.bind("INSERT INTO " + g.name(r.table) + " (" + strings.Join(r.table.columnNames(), ", ") + ") VALUES " + questionMarks(cols, n) + conflict)
+	}
+	if r.n < 4*per { // not worth a goroutine
+		args := make([]any, cols*per)
+		for i := 0; i < r.n; i += per {
+			n := min(per, r.n-i)
+			if err := r.encode(i, n, args); err != nil {
+				return fmt.Errorf("projections: encode %s: %w", r.table.Name, err)
+			}
+			if _, err := tx.ExecContext(ctx, query(n), args[:n*cols]...); err != nil {
+				return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
+			}
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	chunks := make(chan chunk, 64)
+	go func() {
+		defer close(chunks)
+		for i := 0; i < r.n; i += per {
+			c := chunk{make([]any, cols*per), min(per, r.n-i), nil}
+			c.err = r.encode(i, c.n, c.args)
+			select {
+			case chunks <- c:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	full, err := tx.PrepareContext(ctx, query(per))
+	if err != nil {
+		return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
+	}
+	defer full.Close()
+	for c := range chunks {
+		err := c.err
+		switch {
+		case err != nil:
+		case c.n == per:
+			_, err = full.ExecContext(ctx, c.args...)
+		default:
+			_, err = tx.ExecContext(ctx, query(c.n), c.args[:c.n*cols]...)
+		}
+		if err != nil {
+			return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
+		}
+	}
+	return ctx.Err()
+}
+
+func (r rows) encode(from, n int, args []any) error {
+	cols := len(r.table.Columns)
+	var errs []error
+	for i := range n {
+		errs = append(errs, r.fill(from+i, args[i*cols:(i+1)*cols]))
+	}
+	return errors.Join(errs...)
+}
+
+func (t table) columnNames() []string {
+	var out []string
+	for _, c := range t.Columns {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// settle makes a set that was written ready for the next batch. The directory stays: it is small, and this runner is the
+// only one that changes it, or the fence stops it.
+func (w *set) settle() {
+	for _, u := range w.units {
+		u.dirty = false
+	}
+	for _, d := range w.days {
+		d.dirty, d.whole, d.doc = false, false, nil
+	}
+	for _, r := range w.regimes {
+		r.dirty = false
+	}
+	for _, o := range w.offices {
+		o.dirty = false
+	}
+	for _, p := range w.parked {
+		p.dirty = false
+	}
+	w.slots, w.persons, w.targets, w.newForms = map[slotID]*slot{}, map[domain.PersonID]*personRow{}, nil, nil
+}
