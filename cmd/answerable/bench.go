@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+type benchCmd struct {
+	Only    []string      `help:"Only these parts: append, rush, replay, query." enum:"append,rush,replay,query" placeholder:"PART"`
+	Events  int           `help:"Events of the replayed log." default:"1000000"`
+	Units   int           `help:"Units of the rush at the deadline." default:"11000"`
+	Callers int           `help:"Connections of the rush." default:"256"`
+	During  time.Duration `help:"How long each append measurement runs." default:"2s"`
+	Rounds  int           `help:"Times each pair is measured in turn; the median is reported." default:"3"`
+	Out     string        `help:"Also write bench.json and a line of results.md into this directory." placeholder:"DIR"`
+	Dir     string        `help:"Where the measured files lie; a directory on the disk in question." placeholder:"DIR"`
+	JSON    bool          `name:"json" help:"Print one JSON object."`
+}
+
+func (benchCmd) Help() string {
+	return `Every number stands beside a limit that was taken in the same run on the same machine: appends beside a bare write-and-fdatasync loop of the same bytes, the rush beside a handler that only answers, the replay beside decoding alone. Nothing here is a test.
+
+Examples:
+  answerable bench --only append --during 1s
+  answerable bench --out bench`
+}
+
+// benchResult is everything that was measured; parts that were left out are nil.
+type benchResult struct {
+	At      time.Time      `json:"at"`
+	Version string         `json:"version"`
+	Machine machine        `json:"machine"`
+	Append  []appendResult `json:"append,omitempty"`
+	Rush    *rushResult    `json:"rush,omitempty"`
+	Replay  *replayResult  `json:"replay,omitempty"`
+	Query   []queryResult  `json:"query,omitempty"`
+}
+
+type machine struct {
+	CPU       string  `json:"cpu"`
+	Cores     int     `json:"cores"`
+	MemoryGiB float64 `json:"memory_gib"`
+	OS        string  `json:"os"`
+	Go        string  `json:"go"`
+	FsyncUs   float64 `json:"fdatasync_us"` // median of 200 after a 4 kB write, at the measured place
+}
+
+func (c benchCmd) Run(a *app) (err error) {
+	dir, err := os.MkdirTemp(c.Dir, "answerable-bench-")
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if c.Rounds < 1 || c.Units < 1 || c.Callers < 1 || c.Events < 1000 {
+		return usagef("bench: --rounds, --units and --callers are at least 1, --events at least 1000")
+	}
+	r := benchResult{At: a.now().UTC(), Version: version()}
+	if r.Machine, err = describeMachine(dir); err != nil {
+		return err
+	}
+	wants := func(part string) bool { return len(c.Only) == 0 || slices.Contains(c.Only, part) }
+	if wants("append") {
+		if r.Append, err = c.appends(a, dir); err != nil {
+			return fmt.Errorf("bench append: %w", err)
+		}
+	}
+	if wants("rush") {
+		if r.Rush, err = c.rush(a, dir); err != nil {
+			return fmt.Errorf("bench rush: %w", err)
+		}
+	}
+	if wants("replay") || wants("query") {
+		if r.Replay, r.Query, err = c.replay(a, dir, wants("replay"), wants("query")); err != nil {
+			return fmt.Errorf("bench replay: %w", err)
+		}
+	}
+	if c.Out != "" {
+		if err := c.record(r); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return a.printJSON(r)
+	}
+	fmt.Fprint(a.stdio.out, r.text())
+	return nil
+}
+
+// text is the result as a person reads it: each number, its limit, and what is wanted of it.
+func (r benchResult) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d cores, %.0f GiB, %s, %s, fdatasync %.0f us\n", r.Machine.CPU, r.Machine.Cores, r.Machine.MemoryGiB, r.Machine.OS, r.Machine.Go, r.Machine.FsyncUs)
+	for _, x := range r.Append {
+		fmt.Fprintf(&b, "append, %3d callers: %7.0f/s of %7.0f/s bare = %3.0f %% (wanted %d %%), p99 %.1f ms\n", x.Callers, x.PerSecond, x.BarePerSecond, 100*x.Share, x.WantedPercent, x.P99ms)
+	}
+	if x := r.Rush; x != nil {
+		fmt.Fprintf(&b, "rush, %d units over %d connections: %.2f s, trivial handler %.2f s = %.1f times (wanted 6), p99 %.0f ms (wanted 300), judged late %d\n",
+			x.Units, x.Connections, x.Seconds, x.TrivialSeconds, x.Times, x.P99ms, x.Late)
+	}
+	if x := r.Replay; x != nil {
+		fmt.Fprintf(&b, "replay of %d events into all views: %.0f/s, decoding alone %.0f/s = %.0f %% (wanted 50 %%), event by event %.0f/s: %.1f times (wanted 5)\n",
+			x.Events, x.PerSecond, x.DecodePerSecond, 100*x.Share, x.OneByOnePerSecond, x.TimesOneByOne)
+	}
+	for _, x := range r.Query {
+		fmt.Fprintf(&b, "%s at %d events: p50 %.2f ms, p99 %.2f ms (wanted 5)\n", x.Query, x.Events, x.P50ms, x.P99ms)
+	}
+	return b.String()
+}
+
+// record keeps a run in a directory: the newest as JSON, all of them as lines of a table.
+func (c benchCmd) record(r benchResult) error {
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return err
+	}
+	b, err := json.Marshal(r, json.Deterministic(true), jsontext.WithIndent("  "))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(c.Out, "bench.json"), append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	path := filepath.Join(c.Out, "results.md")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSpace(r.text()), "\n")
+	_, err = fmt.Fprintf(f, "- %s, %s: %s\n", r.At.Format("2006-01-02 15:04"), r.Version, strings.Join(lines, "; "))
+	return errors.Join(err, f.Close())
+}
+
+func describeMachine(dir string) (machine, error) {
+	m := machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), OS: runtime.GOOS, Go: runtime.Version()}
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				m.CPU = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	if raw, err := os.ReadFile("/proc/meminfo"); err == nil {
+		var kib float64
+		if _, err := fmt.Sscanf(string(raw), "MemTotal: %f kB", &kib); err == nil {
+			m.MemoryGiB = kib / (1 << 20)
+		}
+	}
+	f, err := os.Create(filepath.Join(dir, "fsync"))
+	if err != nil {
+		return m, err
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	var took []time.Duration
+	for range 200 {
+		began := time.Now()
+		if _, err := f.Write(block); err != nil {
+			return m, err
+		}
+		if err := datasync(f); err != nil {
+			return m, err
+		}
+		took = append(took, time.Since(began))
+	}
+	m.FsyncUs = float64(quantile(took, 0.5)) / float64(time.Microsecond)
+	return m, nil
+}
+
+// quantile is the value below which the share q of the durations lies.
+func quantile(d []time.Duration, q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	s := slices.Clone(d)
+	slices.Sort(s)
+	return s[min(len(s)-1, int(q*float64(len(s))))]
+}
+
+func median(x []float64) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	s := slices.Clone(x)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

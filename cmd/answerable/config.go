@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// setting is a flag that the environment and the settings file may set too.
+type setting struct{ key, help string }
+
+// known lists every setting. A name that is not here is an error wherever it is found: a misspelt setting that is
+// silently ignored is found out in production.
+var known = []setting{
+	{"data", "data directory of serve, init, queries and the rest"},
+	{"listen", "address to serve on"},
+	{"lang", "language of what people read: auto, vi, en"},
+	{"log_level", "debug, info, warn, error"},
+	{"seed", "seed of the demonstration"},
+}
+
+const envPrefix = "ANSWERABLE_"
+
+// settings resolves flags that the command line left open: the environment first, then the file.
+type settings struct {
+	file   string
+	values map[string]string
+	source map[string]string
+	flags  map[string]string // what the command line gave, for printing
+}
+
+// readSettings reads environment and file. The file is named by --config or ANSWERABLE_CONFIG.
+func readSettings(args []string, env map[string]string) (*settings, error) {
+	s := &settings{file: env[envPrefix+"CONFIG"], values: map[string]string{}, source: map[string]string{}, flags: map[string]string{}}
+	for i, a := range args {
+		if v, ok := strings.CutPrefix(a, "--config="); ok {
+			s.file = v
+		} else if a == "--config" && i+1 < len(args) {
+			s.file = args[i+1]
+		}
+	}
+	if s.file != "" {
+		if err := s.readFile(); err != nil {
+			return nil, err
+		}
+	}
+	names := make([]string, 0, len(env))
+	for k := range env {
+		names = append(names, k)
+	}
+	slices.Sort(names) // the same mistake gets the same message
+	for _, k := range names {
+		key, ours := strings.CutPrefix(k, envPrefix)
+		if !ours || key == "CONFIG" {
+			continue
+		}
+		if key = strings.ToLower(key); !isKnown(key) {
+			return nil, fmt.Errorf("the environment sets %s, which is no setting; known are %s", k, knownNames())
+		}
+		s.values[key], s.source[key] = env[k], "environment "+k
+	}
+	return s, nil
+}
+
+func (s *settings) readFile() error {
+	raw, err := os.ReadFile(s.file)
+	if err != nil {
+		return fmt.Errorf("settings file: %w", err)
+	}
+	var values map[string]any
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return fmt.Errorf("settings file %s: %w", s.file, err)
+	}
+	keys := make([]string, 0, len(values))
+	for k := range values {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		if !isKnown(k) {
+			return fmt.Errorf("settings file %s sets %q, which is no setting; known are %s", s.file, k, knownNames())
+		}
+		s.values[k], s.source[k] = fmt.Sprint(values[k]), "file "+s.file
+	}
+	return nil
+}
+
+func isKnown(key string) bool {
+	return slices.ContainsFunc(known, func(k setting) bool { return k.key == key })
+}
+
+func knownNames() string {
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = k.key
+	}
+	return strings.Join(names, ", ")
+}
+
+// Validate is part of kong.Resolver; the names were checked when they were read.
+func (s *settings) Validate(*kong.Application) error { return nil }
+
+// Resolve is part of kong.Resolver: the value of a flag the command line left open.
+func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if v, ok := s.values[strings.ReplaceAll(flag.Name, "-", "_")]; ok {
+		return v, nil
+	}
+	return nil, nil
+}
+
+// take remembers what the command line gave.
+func (s *settings) take(parsed *kong.Context) {
+	for _, p := range parsed.Path {
+		if p.Flag == nil || p.Resolved {
+			continue
+		}
+		if key := strings.ReplaceAll(p.Flag.Name, "-", "_"); isKnown(key) {
+			s.flags[key] = fmt.Sprint(parsed.FlagValue(p.Flag))
+		}
+	}
+}
+
+// at is the value of a setting and where it comes from.
+func (s *settings) at(key, fallback string) (value, source string) {
+	if v, ok := s.flags[key]; ok {
+		return v, "flag"
+	}
+	if v, ok := s.values[key]; ok {
+		return v, s.source[key]
+	}
+	return fallback, "default"
+}
+
+type configCmd struct {
+	Data   string `help:"Data directory." placeholder:"DIR"`
+	Listen string `help:"Address to serve on." placeholder:"HOST:PORT"`
+	Seed   string `help:"Seed of the demonstration."`
+	JSON   bool   `name:"json" help:"Print one JSON object."`
+}
+
+func (configCmd) Help() string {
+	return `Flags come before the environment (ANSWERABLE_DATA, ANSWERABLE_LISTEN, ...), the environment before the file.
+
+Example:
+  ANSWERABLE_LISTEN=0.0.0.0:8080 answerable config --config answerable.json`
+}
+
+func (c configCmd) Run(a *app) error {
+	defaults := map[string]string{"listen": defaultListen, "lang": "auto", "log_level": "warn", "seed": fmt.Sprint(defaultSeed)}
+	type row struct {
+		Key    string `json:"key"`
+		Value  string `json:"value"`
+		Source string `json:"source"`
+		Help   string `json:"help"`
+	}
+	var rows []row
+	for _, k := range known {
+		v, source := a.settings.at(k.key, defaults[k.key])
+		rows = append(rows, row{k.key, v, source, k.help})
+	}
+	if c.JSON {
+		return a.printJSON(map[string]any{"file": a.settings.file, "settings": rows})
+	}
+	t := a.table()
+	t.row("setting", "value", "source", "meaning")
+	for _, r := range rows {
+		t.row(r.Key, r.Value, r.Source, r.Help)
+	}
+	return t.flush()
+}
+
+// newLogger writes one JSON line per event to w. Nothing is sampled: a line that is missing tells nothing.
+func newLogger(level string, w io.Writer) (*zap.Logger, error) {
+	l, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, usagef("--log-level: %v", err)
+	}
+	encoder := zap.NewProductionEncoderConfig()
+	encoder.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoder), zapcore.Lock(zapcore.AddSync(w)), l)), nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/commands"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/eventlog/sqlite"
+	"github.com/answerable-ledger/answerable/projections"
+	"github.com/answerable-ledger/answerable/schemas"
+)
+
+// The files of a data directory. The log is the only one that cannot be made again.
+const (
+	ledgerFile = "ledger.db"
+	viewsFile  = "views.db"
+	stateFile  = "state.db"
+)
+
+// dataFlag is the data directory of a command that reads, or writes, one that is there already.
+type dataFlag struct {
+	Data string `help:"Data directory; without it the demonstration's." placeholder:"DIR"`
+}
+
+// dir is the directory meant.
+func (d dataFlag) dir(a *app) (string, error) {
+	if d.Data != "" {
+		return d.Data, nil
+	}
+	return demoDir(a.env)
+}
+
+// demoDir is where the demonstration keeps its data unless told otherwise.
+func demoDir(env map[string]string) (string, error) {
+	cache := env["XDG_CACHE_HOME"]
+	if cache == "" {
+		var err error
+		if cache, err = os.UserCacheDir(); err != nil {
+			return "", usagef("no place for the demonstration's data (%v); name one with --data", err)
+		}
+	}
+	return filepath.Join(cache, "answerable", "demo"), nil
+}
+
+// node is everything a process that writes holds of a data directory. Close it.
+type node struct {
+	dir      string
+	now      func() time.Time
+	log      *sqlite.Log
+	registry *schemas.Registry
+	ledger   *commands.Ledger
+	views    *projections.Views
+	metrics  *prometheus.Registry
+}
+
+// openNode opens a directory for writing; at most one process can.
+func (a *app) openNode(ctx context.Context, dir string, now func() time.Time) (_ *node, err error) {
+	n := &node{dir: dir, now: now, metrics: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if n.registry, err = schemas.Load(); err != nil {
+		return n, err
+	}
+	if n.log, err = sqlite.Open(filepath.Join(dir, ledgerFile), sqlite.Options{Clock: now}); err != nil {
+		return n, err
+	}
+	n.ledger = commands.New(n.log, n.registry, now, a.logger)
+	n.views, err = projections.Open(ctx, projections.Config{Path: filepath.Join(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: now, Metrics: n.metrics})
+	return n, err
+}
+
+// openExisting is openNode for a directory that must hold a ledger already.
+func (a *app) openExisting(ctx context.Context, dir string) (*node, error) {
+	if _, err := os.Stat(filepath.Join(dir, ledgerFile)); err != nil {
+		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+	}
+	return a.openNode(ctx, dir, a.now)
+}
+
+func (n *node) close() error {
+	var errs []error
+	if n.views != nil {
+		errs = append(errs, n.views.Close())
+	}
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openLog opens a directory's log for reading, also while another process writes it.
+func (a *app) openLog(dir string) (*sqlite.Log, error) {
+	log, err := sqlite.Open(filepath.Join(dir, ledgerFile), sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+	}
+	return log, nil
+}
+
+// openViews opens a directory's views for reading, also while another process keeps them.
+func (a *app) openViews(ctx context.Context, dir string) (*projections.Views, error) {
+	registry, err := schemas.Load()
+	if err != nil {
+		return nil, err
+	}
+	views, err := projections.OpenReader(ctx, filepath.Join(dir, viewsFile), registry)
+	if err != nil {
+		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+	}
+	return views, nil
+}
+
+// openState opens a directory's tokens and kept answers.
+func (a *app) openState(ctx context.Context, dir string) (*appstate.State, error) {
+	return appstate.Open(ctx, filepath.Join(dir, stateFile), appstate.Options{Clock: a.now, Logger: a.logger})
+}
+
+// eachEvent calls f with every event of a log, in order, up to where the log stands now.
+func eachEvent(ctx context.Context, log eventlog.Log, f func(eventlog.Recorded) error) error {
+	for b, err := range log.Follow(ctx, eventlog.Position{}, eventlog.Filter{}, eventlog.FollowOptions{}) {
+		if err != nil {
+			return err
+		}
+		for _, e := range b.Events {
+			if err := f(e); err != nil {
+				return err
+			}
+		}
+		if b.CaughtUp {
+			return nil
+		}
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/answerable-ledger/answerable/api"
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/schemas"
+)
+
+type exportCmd struct {
+	dataFlag
+	Output string `short:"o" help:"File to write; '-' is standard output." default:"-" placeholder:"FILE"`
+}
+
+func (exportCmd) Help() string {
+	return `One CloudEvents 1.0 object per line, in the order of the log. "data" holds the recorded bytes of the fact, unchanged. Works while the server runs.
+
+Example:
+  answerable export --data ./ledger -o events.ndjson`
+}
+
+func (c exportCmd) Run(a *app) (err error) {
+	dir, err := c.dir(a)
+	if err != nil {
+		return err
+	}
+	log, err := a.openLog(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	var out io.Writer = a.stdio.out
+	if c.Output != "-" {
+		f, err := os.Create(c.Output)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if cerr := f.Close(); cerr != nil && err == nil {
+				err = cerr
+			}
+		}()
+		out = f
+	}
+	w := bufio.NewWriterSize(out, 1<<20)
+	err = eachEvent(a.ctx, log, func(e eventlog.Recorded) error {
+		c, err := api.NewCloudEvent(e)
+		if err != nil {
+			return err
+		}
+		line, err := c.Marshal()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(line, '\n'))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if f, ok := out.(*os.File); ok && c.Output != "-" {
+		return f.Sync()
+	}
+	return nil
+}
+
+func decodeEvent(e eventlog.Recorded) (domain.Fact, error) {
+	return schemas.Decode(sourceOf(e))
+}
+
+func sourceOf(e eventlog.Recorded) schemas.Source {
+	return schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt,
+		Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}}
+}

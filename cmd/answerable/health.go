@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+type healthCmd struct {
+	URL string `help:"Readiness address of the server." default:"http://127.0.0.1:8080/readyz" name:"url"`
+}
+
+func (healthCmd) Help() string {
+	return `For containers that have no other program to ask with.
+
+Example:
+  answerable health --url http://127.0.0.1:8080/readyz`
+}
+
+func (c healthCmd) Run(a *app) error {
+	ctx, cancel := context.WithTimeout(a.ctx, 5*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
+	if err != nil {
+		return usagef("--url: %v", err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("not ready: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s answered %s", c.URL, answer.Status)
+	}
+	_, err = fmt.Fprintln(a.stdio.out, "ready")
+	return err
+}

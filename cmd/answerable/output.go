@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+)
+
+// detectLanguage is the language asked for, or the terminal's: the first of LC_ALL, LC_MESSAGES and LANG that is set.
+func detectLanguage(asked string, env map[string]string) domain.Language {
+	switch asked {
+	case "vi":
+		return domain.Vietnamese
+	case "en":
+		return domain.English
+	}
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := env[name]; v != "" {
+			if strings.HasPrefix(strings.ToLower(v), "vi") {
+				return domain.Vietnamese
+			}
+			return domain.English
+		}
+	}
+	return domain.English
+}
+
+// say chooses the wording in the user's language.
+func (a *app) say(vi, en string) string {
+	if a.lang == domain.Vietnamese {
+		return vi
+	}
+	return en
+}
+
+func (a *app) printf(vi, en string, args ...any) {
+	fmt.Fprintf(a.stdio.out, a.say(vi, en), args...)
+}
+
+// printJSON writes one indented JSON value, the same bytes for the same value.
+func (a *app) printJSON(v any) error {
+	if err := json.MarshalWrite(a.stdio.out, v, json.Deterministic(true), jsonv1.OmitEmptyWithLegacySemantics(true), jsontext.WithIndent("  ")); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	_, err := fmt.Fprintln(a.stdio.out)
+	return err
+}
+
+// grid aligns columns.
+type grid struct{ w *tabwriter.Writer }
+
+func (a *app) table() grid { return grid{tabwriter.NewWriter(a.stdio.out, 0, 0, 2, ' ', 0)} }
+
+func (g grid) row(cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			fmt.Fprint(g.w, "\t")
+		}
+		fmt.Fprint(g.w, c)
+	}
+	fmt.Fprintln(g.w)
+}
+
+func (g grid) flush() error { return g.w.Flush() }
+
+// local shows an instant in the regime's zone.
+func local(t time.Time) string {
+	return t.In(domain.HoChiMinh).Format("2006-01-02 15:04:05.000 -07:00")
+}
+
+func localMinute(t time.Time) string { return t.In(domain.HoChiMinh).Format("02/01 15:04:05") }
+
+// explain says what failed and what to do about it.
+func explain(err error, lang domain.Language) string {
+	vi := lang == domain.Vietnamese
+	say := func(v, e string) string {
+		if vi {
+			return v + " (" + err.Error() + ")"
+		}
+		return e + " (" + err.Error() + ")"
+	}
+	var refusal *domain.Error
+	switch {
+	case errors.As(err, &refusal):
+		parts := make([]string, len(refusal.Faults))
+		for i, f := range refusal.Faults {
+			parts[i] = place(f) + f.Text(lang)
+		}
+		return strings.Join(parts, "\n")
+	case errors.Is(err, eventlog.ErrInUse):
+		return say("thư mục dữ liệu đang được một tiến trình khác sử dụng; hãy dừng tiến trình đó hoặc chọn thư mục khác bằng --data",
+			"the data directory is in use by another process; stop it, or choose another with --data")
+	case errors.Is(err, eventlog.ErrFull), errors.Is(err, syscall.ENOSPC):
+		return say("hết dung lượng đĩa; những gì đã xác nhận vẫn còn nguyên, hãy giải phóng dung lượng rồi thử lại",
+			"no space left on the disk; what was acknowledged is still there, make room and try again")
+	case errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		return say("không ghi được vào thư mục dữ liệu", "the data directory cannot be written")
+	case errors.Is(err, os.ErrNotExist):
+		return say("không tìm thấy dữ liệu; chạy 'answerable demo --once' hoặc 'answerable init --data DIR' trước",
+			"there is no data there; run 'answerable demo --once' or 'answerable init --data DIR' first")
+	case errors.Is(err, syscall.EADDRINUSE):
+		return say("địa chỉ đang được chương trình khác sử dụng; chọn địa chỉ khác bằng --listen, ví dụ --listen 127.0.0.1:0",
+			"the address is taken by another program; choose another with --listen, for example --listen 127.0.0.1:0")
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return say("không hiểu địa chỉ", "the address is not understood")
+	}
+	return err.Error()
+}
+
+// place says where in the input a fault is.
+func place(f domain.Fault) string {
+	var p string
+	if f.Row > 0 {
+		p = fmt.Sprintf("row %d", f.Row)
+		if f.Column != "" {
+			p += ", column " + f.Column
+		}
+		p += ": "
+	}
+	if f.Pointer != "" {
+		p += f.Pointer + ": "
+	}
+	return p
+}
+
+// progress shows how far a long command is: a bar on a terminal, a line every two seconds elsewhere.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	what     string
+	total    int64
+	started  time.Time
+	shown    time.Time
+	now      func() time.Time
+}
+
+func (a *app) progress(what string, total int64) *progress {
+	p := &progress{w: a.stdio.err, what: what, total: total, started: a.now(), shown: a.now(), now: a.now}
+	if f, ok := a.stdio.err.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			p.terminal = info.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	return p
+}
+
+func (p *progress) at(done int64) {
+	now, every := p.now(), 2*time.Second
+	if p.terminal {
+		every = 100 * time.Millisecond
+	}
+	if now.Sub(p.shown) < every {
+		return
+	}
+	p.shown = now
+	rate := float64(done) / max(now.Sub(p.started).Seconds(), 1e-3)
+	if !p.terminal {
+		fmt.Fprintf(p.w, "%s: %d of %d, %.0f/s\n", p.what, done, p.total, rate)
+		return
+	}
+	const width = 30
+	full := 0
+	if p.total > 0 {
+		full = int(min(done, p.total) * width / p.total)
+	}
+	fmt.Fprintf(p.w, "\r%s [%s%s] %d/%d %.0f/s ", p.what, strings.Repeat("█", full), strings.Repeat("░", width-full), done, p.total, rate)
+}
+
+func (p *progress) done() {
+	if p.terminal {
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", len(p.what)+80))
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+type rebuildCmd struct {
+	dataFlag
+}
+
+func (rebuildCmd) Help() string {
+	return `For now nobody else may have the directory open for writing meanwhile.
+
+Example:
+  answerable rebuild --data ./ledger`
+}
+
+func (c rebuildCmd) Run(a *app) (err error) {
+	dir, err := c.dir(a)
+	if err != nil {
+		return err
+	}
+	n, err := a.openExisting(a.ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	head, err := n.log.Head(a.ctx)
+	if err != nil {
+		return err
+	}
+	started := a.now()
+	p := a.progress(a.say("Dựng lại", "Rebuilding"), int64(head.Commit))
+	err = n.views.Rebuild(a.ctx, func(q projections.Progress) { p.at(q.Events) })
+	p.done()
+	if err != nil {
+		return err
+	}
+	took := a.now().Sub(started)
+	a.printf("Đã dựng lại từ %s sự kiện trong %s.\n", "Made again from %s events in %s.\n", head, took.Round(time.Millisecond))
+	return nil
+}

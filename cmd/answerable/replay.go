@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/answerable-ledger/answerable/commands"
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	binhduong "github.com/answerable-ledger/answerable/examples/binhduong-2021"
+)
+
+// simulatedClock is the time of a replay: it stands still until it is set, and becomes the real time when released.
+type simulatedClock struct {
+	mu   sync.Mutex
+	t    time.Time
+	real bool
+}
+
+func (c *simulatedClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.real {
+		return time.Now()
+	}
+	return c.t
+}
+
+// release hands over to the real time.
+func (c *simulatedClock) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.real = true
+}
+
+// set moves the clock, never backwards.
+func (c *simulatedClock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.After(c.t) {
+		c.t = t
+	}
+}
+
+// replay tells a story to a ledger through the same methods the API calls, one attempt after the other: so the log's
+// order, and with it every byte, follows from the story alone.
+type replay struct {
+	ledger  *commands.Ledger
+	closer  *commands.Closer
+	clock   *simulatedClock
+	seed    uint64
+	refused int // attempts that were refused, as the story expects
+}
+
+// run does every attempt at its time, and everything the ledger does by itself in between.
+func (r *replay) run(ctx context.Context, story []binhduong.Attempt, done func(attempts int)) error {
+	var next time.Time // of the ledger's own steps; zero when none is known
+	var err error
+	advance := func(until time.Time) error {
+		for !next.IsZero() && !next.After(until) {
+			r.clock.set(next)
+			if next, err = r.closer.CloseDue(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for i, a := range story {
+		if err := advance(a.At); err != nil {
+			return err
+		}
+		r.clock.set(a.At)
+		if err := r.attempt(ctx, a); err != nil {
+			return fmt.Errorf("replay of attempt %s by %s at %s: %w", a.Name, a.Actor, a.At.Format(time.RFC3339), err)
+		}
+		if _, ok := a.Act.(binhduong.IssueRegime); ok { // now there is something to close
+			if next, err = r.closer.CloseDue(ctx); err != nil {
+				return err
+			}
+		}
+		done(i + 1)
+	}
+	return advance(story[len(story)-1].At.Add(48 * time.Hour))
+}
+
+// attempt does one attempt, and checks that a refusal is the one the story tells of.
+func (r *replay) attempt(ctx context.Context, a binhduong.Attempt) error {
+	_, err := r.do(ctx, commands.Command{ID: domain.NewCommandID("demo", strconv.FormatUint(r.seed, 10), a.Name),
+		Actor: a.Actor, Channel: a.Channel, ReceivedAt: a.Received}, a.Act)
+	var refusal *domain.Error
+	switch {
+	case a.Refused == "":
+		return err
+	case errors.As(err, &refusal) && refusal.Code() == a.Refused:
+		r.refused++
+		return nil
+	}
+	return fmt.Errorf("the story tells of the refusal %q, the ledger said: %w", a.Refused, err)
+}
+
+func (r *replay) do(ctx context.Context, c commands.Command, act binhduong.Act) (commands.Result, error) {
+	l := r.ledger
+	switch a := act.(type) {
+	case binhduong.IssueRegime:
+		return l.IssueRegime(ctx, c, a.Regime, a.Rules)
+	case binhduong.RegisterPerson:
+		return l.RegisterPerson(ctx, c, a.PersonRegistered)
+	case binhduong.GrantRole:
+		return l.GrantRole(ctx, c, a.Person, a.Role, a.Unit, a.From, nil)
+	case binhduong.RegisterUnit:
+		return l.RegisterUnit(ctx, c, a.UnitRegistered)
+	case binhduong.ReclassifyUnit:
+		return l.ChangeUnit(ctx, c, a.Unit, a.UnitReclassified)
+	case binhduong.TakeOffice:
+		return l.TakeOffice(ctx, c, a.OfficeTaken)
+	case binhduong.LeaveOffice:
+		return l.LeaveOffice(ctx, c, a.OfficeLeft)
+	case binhduong.GrantAuthority:
+		return l.GrantAuthority(ctx, c, a.AuthorityGranted)
+	case binhduong.Submit:
+		return l.SubmitReport(ctx, c, filing(a))
+	case binhduong.Correct:
+		return l.CorrectReport(ctx, c, commands.Replacement{Filing: filing(a.Submit), Replaces: a.Replaces, Correction: a.Correction, Reason: a.Reason})
+	case binhduong.Return:
+		return l.ReturnReport(ctx, c, a.Key, a.Version, a.Reason)
+	case binhduong.Sign:
+		return r.sign(ctx, c, a)
+	case binhduong.Extend:
+		return l.ExtendDeadline(ctx, c, binhduong.Regime, a.Duty, a.Date, a.Units, a.Due, a.Reason)
+	case binhduong.Exempt:
+		return l.ExemptDay(ctx, c, binhduong.Regime, a.Date, a.Duties, a.Units, a.Reason)
+	case binhduong.Remind:
+		return l.Remind(ctx, c, a.Key, a.Via, a.Text)
+	case binhduong.Explain:
+		return l.ExplainBreach(ctx, c, a.Key, a.Breach, a.Text)
+	case binhduong.Excuse:
+		return l.ExcuseBreach(ctx, c, a.Key, a.Breach, a.Reason)
+	case binhduong.Uphold:
+		return l.UpholdBreach(ctx, c, a.Key, a.Breach, a.Reason)
+	case binhduong.Issue:
+		return l.IssueReport(ctx, c, binhduong.Regime, a.Date, a.To, a.Note)
+	}
+	return commands.Result{}, fmt.Errorf("the replay does not know the act %T: %w", act, eventlog.ErrInvalid)
+}
+
+func filing(a binhduong.Submit) commands.Filing {
+	return commands.Filing{Key: a.Key, Figures: a.Figures, Nil: a.Nil, Note: a.Note}
+}
+
+// sign signs the digest that stands in the ledger, as a person does who looks and then signs.
+func (r *replay) sign(ctx context.Context, c commands.Command, a binhduong.Sign) (commands.Result, error) {
+	report, err := r.ledger.Report(ctx, a.Key)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	attempt := domain.SigningAttempt{Version: a.Version}
+	if a.Version > 0 && a.Version <= len(report.Versions) {
+		attempt.Digest = report.Versions[a.Version-1].Digest
+	}
+	return r.ledger.SignOff(ctx, c, a.Key, attempt)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/api"
+	"github.com/answerable-ledger/answerable/commands"
+)
+
+type serveCmd struct {
+	Data   string `help:"Data directory, made by init." required:"" placeholder:"DIR"`
+	Listen string `help:"Address to serve on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+}
+
+func (serveCmd) Help() string {
+	return `Takes reports, signatures and the rest over HTTP, opens and closes the days by itself, keeps the views. Ends on SIGINT and SIGTERM after the requests under way; may be killed at any instant.
+
+Example:
+  answerable serve --data ./ledger --listen 0.0.0.0:8080`
+}
+
+func (c serveCmd) Run(a *app) error {
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	n, err := a.openExisting(a.ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	return a.serveNode(n, listener, serving{closing: true})
+}
+
+// serving is how a node is served.
+type serving struct {
+	demo    bool // the pages are open, and marked as synthetic
+	closing bool // the days are opened and closed
+}
+
+// shutdownTime is how long requests under way may take after the process was told to end.
+const shutdownTime = 10 * time.Second
+
+// serveNode serves until the app's context ends, and closes the node.
+func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error) {
+	defer func() { err = errors.Join(err, n.close()) }()
+	state, err := a.openState(a.ctx, n.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	handler, err := api.New(api.Config{Ledger: n.ledger, Views: n.views, Log: n.log, Registry: n.registry, State: state, Clock: n.now,
+		Logger: a.logger, Metrics: n.metrics, Version: version(), Demo: how.demo})
+	if err != nil {
+		return err
+	}
+	server := api.NewServer(handler, a.logger)
+
+	// The background work ends after the server, so that what a request waits for goes on until it is answered.
+	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
+	defer stop()
+	failed := make(chan error, 3)
+	running := 1
+	go func() { failed <- nameError("views", n.views.Run(background)) }()
+	if how.closing {
+		running++
+		closer := &commands.Closer{Ledger: n.ledger, Digest: n.digest}
+		go func() { failed <- nameError("closing", closer.Run(background, waitUntil)) }()
+	}
+	go func() { failed <- nameError("http", server.Serve(listener)) }()
+	a.printf("Đang phục vụ tại http://%s (Ctrl+C để dừng)\n", "Serving on http://%s (Ctrl+C ends it)\n", listener.Addr())
+	a.logger.Info("serving", zap.String("address", listener.Addr().String()), zap.String("data", n.dir))
+
+	select {
+	case <-a.ctx.Done():
+	case err = <-failed: // one part ended by itself: the process would be half of itself
+		running--
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), shutdownTime)
+	defer cancel()
+	if e := server.Shutdown(ctx); e != nil { // open feeds do not end by themselves
+		a.logger.Info("cutting connections", zap.Error(e))
+		server.Close()
+	}
+	stop()
+	for range running + 1 {
+		select {
+		case e := <-failed:
+			err = errors.Join(err, e)
+		case <-ctx.Done():
+			return errors.Join(err, errors.New("a part of the process did not end in time"))
+		}
+	}
+	return err
+}
+
+// nameError says which part of the process ended with an error; ending because it was told to is none.
+func nameError(part string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
+// waitUntil blocks until an instant of the machine's clock.
+func waitUntil(ctx context.Context, until time.Time) error {
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// version is the program's, as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
