@@ -45,16 +45,6 @@ func commit(purpose string, salt Salt, b []byte) Commitment {
 // sum is sha256.Sum256; its own function so that the compiler keeps the callers' small buffers on the stack.
 func sum(b []byte) [32]byte { return sha256.Sum256(b) }
 
-func (c *Commitment) parse(s string) error {
-	if len(s) != 2*len(c) {
-		return fmt.Errorf("commitment %.70q: want %d hexadecimal digits: %w", s, 2*len(c), ErrMalformed)
-	}
-	if _, err := hex.Decode(c[:], []byte(s)); err != nil {
-		return fmt.Errorf("commitment %q: %w", s, ErrMalformed)
-	}
-	return nil
-}
-
 func (c Commitment) String() string { return hex.EncodeToString(c[:]) }
 
 // SaltKey is the secret all salts are derived from, so that the tree can be made again from the log, byte for byte. Who

@@ -165,6 +165,30 @@ func TestLeafRoundTrip(t *testing.T) {
 	})
 }
 
+// FuzzLeaf: what ParseLeaf accepts has one spelling.
+func FuzzLeaf(f *testing.F) {
+	good := mustAppend(f, sampleLeaf())
+	f.Add(good)
+	for _, actor := range []string{"", `"\\`, "\x00\x1f\x7f", "Nguyễn", "\u2028"} {
+		l := sampleLeaf()
+		l.Actor = actor
+		f.Add(mustAppend(f, l))
+	}
+	f.Add(bytes.Replace(good, []byte("p-0042"), []byte(`\u0041`), 1))
+	f.Add(bytes.Replace(good, []byte("p-0042"), []byte(`\u001F`), 1))
+	f.Add(bytes.Replace(good, []byte("2021-09-24T07:58:03.123456Z"), []byte("0001-01-01T00:00:00.000000Z"), 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := ParseLeaf(b)
+		if err != nil {
+			return
+		}
+		again, err := l.Append(nil)
+		if err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("two spellings (%v):\n%s\n%s", err, b, again)
+		}
+	})
+}
+
 func TestSaltIsHMAC(t *testing.T) {
 	t.Parallel()
 	k, err := NewSaltKey(bytes.NewReader(bytes.Repeat([]byte{9}, 32)))

@@ -22,7 +22,7 @@ type streamEnd struct {
 func NewStreams(origin string) *Streams { return &Streams{origin, map[string]*streamEnd{}} }
 
 // Add takes the next leaf.
-func (s *Streams) Add(l Leaf) error {
+func (s *Streams) Add(l *Leaf) error {
 	if l.Origin != s.origin {
 		return fmt.Errorf("it is of log %s, not %s: %w", l.Origin, s.origin, ErrOrigin)
 	}

@@ -216,6 +216,10 @@ func (s *Sequencer) leaf(e eventlog.Recorded) ([]byte, error) {
 	}.Append(make([]byte, 0, 640))
 }
 
+// batchSize is how many events enter the tree in one transaction when that many wait: the cost of making it durable
+// vanishes among them, and they take some fifteen megabytes.
+const batchSize = 10_000
+
 // perWorker is how many leaves are worth handing to another processor.
 const perWorker = 64
 
@@ -240,6 +244,39 @@ func (s *Sequencer) leaves(events []eventlog.Recorded) ([]treestore.Entry, error
 	return out, errors.Join(errs...)
 }
 
+// made is a batch of leaves, or the end of them.
+type made struct {
+	entries []treestore.Entry
+	err     error
+}
+
+// batches makes the leaves of all events after a position that are in the log by now. It ends with ctx.
+func (s *Sequencer) batches(ctx context.Context, after eventlog.Position) <-chan made {
+	out := make(chan made, 1)
+	send := func(m made) bool {
+		select {
+		case out <- m:
+			return m.err == nil
+		case <-ctx.Done():
+			return false
+		}
+	}
+	go func() {
+		defer close(out)
+		for b, err := range s.o.Log.Follow(ctx, after, s.o.Tree.Filter(), eventlog.FollowOptions{BatchSize: batchSize}) {
+			if err != nil {
+				send(made{err: fmt.Errorf("follow the log: %w", err)})
+				return
+			}
+			entries, err := s.leaves(b.Events)
+			if !send(made{entries, err}) || b.CaughtUp {
+				return
+			}
+		}
+	}()
+	return out
+}
+
 // take adds a batch of events to the tree, leaving out what is in it already: a forced checkpoint may have run ahead of
 // the follower. s.mu is held.
 func (s *Sequencer) take(ctx context.Context, events []eventlog.Recorded) error {
@@ -251,6 +288,11 @@ func (s *Sequencer) take(ctx context.Context, events []eventlog.Recorded) error 
 	if err != nil {
 		return err
 	}
+	return s.add(ctx, entries)
+}
+
+// add puts leaves at the end of the tree. s.mu is held.
+func (s *Sequencer) add(ctx context.Context, entries []treestore.Entry) error {
 	size := s.o.Tree.Size()
 	if s.signed && size < s.guard.Size && size+int64(len(entries)) >= s.guard.Size {
 		// The tree was lost or is an older copy; here it reaches what was signed, and must be the same.
@@ -278,16 +320,19 @@ func (s *Sequencer) catchUp(ctx context.Context) error {
 	if s.broken != nil {
 		return s.broken
 	}
-	for b, err := range s.o.Log.Follow(ctx, s.o.Tree.Last(), s.o.Tree.Filter(), eventlog.FollowOptions{}) {
-		if err != nil {
-			return fmt.Errorf("sequencer: follow the log: %w", err)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The leaves of the next batch are made while this one is being written.
+	for b := range s.batches(ctx, s.o.Tree.Last()) {
+		if b.err != nil {
+			return fmt.Errorf("sequencer: %w", b.err)
 		}
-		if err := s.take(ctx, b.Events); err != nil {
+		if err := s.add(ctx, b.entries); err != nil {
 			return fmt.Errorf("sequencer: %w", err)
 		}
-		if b.CaughtUp {
-			break
-		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("sequencer: %w", err)
 	}
 	if size := s.o.Tree.Size(); s.signed && size < s.guard.Size {
 		return fmt.Errorf("sequencer: the event log ends after %d entries, and a checkpoint over %d was signed and may be known to others: "+

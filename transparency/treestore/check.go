@@ -99,7 +99,7 @@ func (s *Store) check(ctx context.Context, c *sqlite.Conn, o CheckOptions) error
 			if err != nil {
 				return fmt.Errorf("leaf %d: %w", index, err)
 			}
-			if err := streams.Add(leaf); err != nil {
+			if err := streams.Add(&leaf); err != nil {
 				return fmt.Errorf("leaf %d: %w", index, err)
 			}
 			h := transparency.LeafHash(b)

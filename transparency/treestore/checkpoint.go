@@ -3,6 +3,7 @@ package treestore
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -117,26 +118,62 @@ func (s *Store) Receipt(ctx context.Context, index int64, p *transparency.Policy
 	}
 	under := latest
 	if p != nil && p.WantsWitnesses() {
-		const page = 16
-		for from, tried := index+1, 0; tried < maxTried; tried += page {
-			some, err := s.CheckpointsFrom(ctx, from, page)
-			if err != nil {
-				return transparency.Proof{}, err
-			}
-			witnessed := false
-			for _, c := range some {
-				if j, err := p.Judge(c.Note); err == nil && j.Witnessed {
-					under, witnessed = c, true
-					break
-				}
-				from = c.Size + 1
-			}
-			if witnessed || len(some) < page {
-				break
-			}
+		if under, err = s.witnessed(ctx, index+1, latest, p); err != nil {
+			return transparency.Proof{}, err
 		}
 	}
 	return s.ReceiptUnder(ctx, index, under.Note)
+}
+
+// witnessed finds the smallest checkpoint of at least the given size that meets the quorum, or gives the latest one.
+func (s *Store) witnessed(ctx context.Context, from int64, latest Signed, p *transparency.Policy) (Signed, error) {
+	const page = 16
+	for tried := 0; tried < maxTried; tried += page {
+		some, err := s.CheckpointsFrom(ctx, from, page)
+		if err != nil {
+			return Signed{}, err
+		}
+		for _, c := range some {
+			if s.met.knows(p, c) {
+				return c, nil
+			}
+			if j, err := p.Judge(c.Note); err == nil && j.Witnessed {
+				s.met.learn(p, c)
+				return c, nil
+			}
+			from = c.Size + 1
+		}
+		if len(some) < page {
+			break
+		}
+	}
+	return latest, nil
+}
+
+// metQuorum remembers which checkpoints were found to meet a policy: verifying their signatures costs more than all the
+// rest of a receipt. A quorum once met is met for ever; what is not met yet is not remembered.
+type metQuorum struct {
+	mu     sync.Mutex
+	policy *transparency.Policy
+	texts  map[int64]string // by size
+}
+
+// maxMet bounds the memory to about a megabyte; when it is full it begins anew.
+const maxMet = 10_000
+
+func (m *metQuorum) knows(p *transparency.Policy, c Signed) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.policy == p && m.texts[c.Size] == c.Note.Text
+}
+
+func (m *metQuorum) learn(p *transparency.Policy, c Signed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.policy != p || len(m.texts) >= maxMet {
+		m.policy, m.texts = p, map[int64]string{}
+	}
+	m.texts[c.Size] = c.Note.Text
 }
 
 // ReceiptUnder proves the leaf under a given checkpoint.

@@ -10,6 +10,7 @@
 package treestore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -92,6 +93,7 @@ type Store struct {
 	origin string
 	filter eventlog.Filter
 	pool   *sqlitex.Pool
+	met    metQuorum
 
 	mu     sync.Mutex // owns what follows
 	w      *sqlite.Conn
@@ -137,7 +139,7 @@ func (s *Store) prepare(o Options) error {
 	s.w.SetBusyTimeout(5 * time.Second)
 	// FULL, not NORMAL: after a power loss NORMAL may lose the last transaction, and a checkpoint over leaves that
 	// vanished is a fork.
-	for _, p := range []string{`PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`} {
+	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`} {
 		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
 			return err
 		}
@@ -312,62 +314,95 @@ func (s *Store) append(entries []Entry) (err error) {
 	}
 	defer end(&err)
 	t := &s.tail
+	// Hashing needs no file and writing little thought: they go on at once.
+	hashed := make(chan growth, 1)
+	go func() { hashed <- grow(t.edge, t.size, entries) }()
+	// It reads t.edge and t.size, so it must have ended before either changes, also when writing fails.
+	defer func() {
+		if hashed != nil {
+			<-hashed
+		}
+	}()
+	last := t.last
 	for i, e := range entries {
-		if t.last.Compare(e.Position) >= 0 {
-			return fmt.Errorf("leaf %d: its position %s is not beyond %s: %w", t.size+int64(i), e.Position, t.last, eventlog.ErrInvalid)
+		index := t.size + int64(i)
+		if last.Compare(e.Position) >= 0 {
+			return fmt.Errorf("leaf %d: its position %s is not beyond %s: %w", index, e.Position, last, eventlog.ErrInvalid)
 		}
 		if len(e.Leaf) == 0 || len(e.Leaf) > transparency.MaxLeafBytes {
-			return fmt.Errorf("leaf %d has %d bytes: %w", t.size+int64(i), len(e.Leaf), eventlog.ErrTooLarge)
+			return fmt.Errorf("leaf %d has %d bytes: %w", index, len(e.Leaf), eventlog.ErrTooLarge)
 		}
-		t.last = e.Position
+		last = e.Position
 		if len(t.places) == 0 {
 			t.first = [2]int64{int64(e.Position.Commit), int64(e.Position.Prepare)}
 		}
 		t.leaves = transparency.AppendEntry(t.leaves, e.Leaf)
 		t.places = appendPlace(t.places, e.Position)
-		if len(t.places) == runLength*placeBytes {
-			if err := s.writeRun((t.size + int64(i)) / runLength); err != nil {
+		if len(t.places) == runLength*placeBytes || i == len(entries)-1 {
+			if err := s.writeRun(index / runLength); err != nil {
 				return err
 			}
+		}
+		if len(t.places) == runLength*placeBytes {
 			t.leaves, t.places = t.leaves[:0], t.places[:0]
 		}
-		h := transparency.LeafHash(e.Leaf)
-		if err := s.addHash(0, (t.size+int64(i))/transparency.TileWidth, h); err != nil {
+	}
+	g := <-hashed
+	hashed = nil
+	for _, w := range g.tiles {
+		if err := s.writeTile(w.level, w.n, w.hashes); err != nil {
 			return err
 		}
 	}
-	t.size += int64(len(entries))
-	if len(t.places) > 0 {
-		if err := s.writeRun(t.size / runLength); err != nil {
-			return err
-		}
-	}
-	for level, hashes := range t.edge {
-		if len(hashes) > 0 {
-			if err := s.writeTile(level, t.size>>(level*transparency.TileHeight)/transparency.TileWidth, hashes); err != nil {
-				return err
-			}
-		}
-	}
-	return sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{t.size}})
-}
-
-// addHash puts a hash into the growing tile n of a level. A tile that is full is written and hashed into the one above.
-func (s *Store) addHash(level int, n int64, h tlog.Hash) error {
-	t := &s.tail
-	if level == len(t.edge) {
-		t.edge = append(t.edge, nil)
-	}
-	t.edge[level] = append(t.edge[level], h[:]...)
-	if len(t.edge[level]) < transparency.TileWidth*tlog.HashSize {
-		return nil
-	}
-	if err := s.writeTile(level, n, t.edge[level]); err != nil {
+	size := t.size + int64(len(entries))
+	if err := sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{size}}); err != nil {
 		return err
 	}
-	up := transparency.TileRoot(hashesOf(t.edge[level]))
-	t.edge[level] = t.edge[level][:0]
-	return s.addHash(level+1, n/transparency.TileWidth, up)
+	t.size, t.last, t.edge = size, last, g.edge
+	return nil
+}
+
+// growth is what new leaves do to the tiles.
+type growth struct {
+	tiles []tileWrite
+	edge  [][]byte
+}
+
+type tileWrite struct {
+	level  int
+	n      int64
+	hashes []byte
+}
+
+// grow hashes leaves into the growing tiles of a tree. A tile that is full is hashed into the one above.
+func grow(edge [][]byte, size int64, entries []Entry) growth {
+	g := growth{edge: make([][]byte, len(edge))}
+	for level, hashes := range edge {
+		g.edge[level] = bytes.Clone(hashes)
+	}
+	for i, e := range entries {
+		g.add(0, (size+int64(i))/transparency.TileWidth, transparency.LeafHash(e.Leaf))
+	}
+	size += int64(len(entries))
+	for level, hashes := range g.edge {
+		if len(hashes) > 0 {
+			g.tiles = append(g.tiles, tileWrite{level, size >> (level * transparency.TileHeight) / transparency.TileWidth, hashes})
+		}
+	}
+	return g
+}
+
+func (g *growth) add(level int, n int64, h tlog.Hash) {
+	if level == len(g.edge) {
+		g.edge = append(g.edge, nil)
+	}
+	if g.edge[level] = append(g.edge[level], h[:]...); len(g.edge[level]) < transparency.TileWidth*tlog.HashSize {
+		return
+	}
+	full := g.edge[level]
+	g.edge[level] = nil
+	g.tiles = append(g.tiles, tileWrite{level, n, full})
+	g.add(level+1, n/transparency.TileWidth, transparency.TileRoot(hashesOf(full)))
 }
 
 func hashesOf(b []byte) []tlog.Hash {
