@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+// Health is the answer of the two probes.
+type Health struct {
+	Status string           `json:"status"`
+	Log    string           `json:"log,omitempty"`
+	Lag    *projections.Lag `json:"lag,omitempty"`
+}
+
+// ParkedStreams is the streams the views could not apply.
+type ParkedStreams struct {
+	Parked []projections.ParkedStream `json:"parked"`
+}
+
+// Retried says how many streams are no longer parked.
+type Retried struct {
+	Freed int `json:"freed"`
+}
+
+func (h *Handler) operationRoutes() []*route {
+	return []*route{
+		{id: "openapi", method: http.MethodGet, path: "/v1/openapi.json", tag: "operations", summary: "This document", handle: func(c *call) error {
+			c.x.Header()["Cache-Control"] = []string{"no-cache"}
+			c.x.write(http.StatusOK, "application/openapi+json", h.openapi)
+			return nil
+		}},
+		{id: "healthz", method: http.MethodGet, path: "/healthz", tag: "operations", summary: "Whether the process runs", answer: Health{},
+			handle: func(c *call) error { return c.answer(http.StatusOK, Health{Status: "ok"}) }},
+		{id: "readyz", method: http.MethodGet, path: "/readyz", tag: "operations", summary: "Whether the log is reachable and the views keep up", answer: Health{}, handle: h.ready},
+		{id: "metrics", method: http.MethodGet, path: "/metrics", tag: "operations", summary: "Metrics for Prometheus", mediaTypes: []string{"text/plain"}, handle: func(c *call) error {
+			promhttp.HandlerFor(h.Metrics, promhttp.HandlerOpts{}).ServeHTTP(c.x, c.r)
+			return nil
+		}},
+		{id: "lag", method: http.MethodGet, path: "/v1/operations/lag", tag: "operations", summary: "How far the views are behind the log", answer: projections.Lag{}, handle: func(c *call) error {
+			lag, err := h.Views.Lag(c.ctx)
+			if err != nil {
+				return err
+			}
+			return c.answer(http.StatusOK, lag)
+		}},
+		{id: "list-parked", method: http.MethodGet, path: "/v1/operations/parked", tag: "operations", summary: "Streams that hold an event the views could not apply; their units are not determinable", answer: ParkedStreams{}, handle: func(c *call) error {
+			parked, err := h.Views.Parked(c.ctx)
+			if err != nil {
+				return err
+			}
+			return c.answer(http.StatusOK, ParkedStreams{Parked: parked})
+		}},
+		{id: "retry-parked", method: http.MethodPost, path: "/v1/operations/parked/retry", tag: "operations", summary: "Apply what is parked, now that the cause was mended; harmless to repeat", answer: Retried{}, handle: func(c *call) error {
+			n, err := h.Views.RetryParked(c.ctx)
+			if err != nil {
+				return err
+			}
+			return c.answer(http.StatusOK, Retried{Freed: n})
+		}},
+	}
+}
+
+// ready tells a load balancer whether to send requests here. It says nothing that is not for everybody.
+func (h *Handler) ready(c *call) error {
+	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+	defer cancel()
+	out, status := Health{Status: "ready", Log: "reachable"}, http.StatusOK
+	if _, err := h.Log.Head(ctx); err != nil {
+		out.Status, out.Log, status = "not ready", "unreachable", http.StatusServiceUnavailable
+	} else if lag, err := h.Views.Lag(ctx); err != nil {
+		out.Status, status = "not ready", http.StatusServiceUnavailable
+	} else {
+		out.Lag = &lag
+		if lag.Seconds > h.MaxLag.Seconds() {
+			out.Status, status = "not ready", http.StatusServiceUnavailable
+		}
+	}
+	if status != http.StatusOK {
+		c.x.Header().Set("Retry-After", "1")
+	}
+	return c.answer(status, out)
+}

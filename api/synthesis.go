@@ -1,0 +1,27 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+func (h *Handler) synthesisRoutes() []*route {
+	return []*route{
+		{id: "synthesis", method: http.MethodGet, path: dayPath + "/synthesis", tag: "queries", summary: "The day's roll-ups per form and area, with coverage and what each was made of", answer: projections.Synthesis{},
+			params: []param{id("form", "One form."), id("area", "One area."), paramKnownAt, paramAt}, handle: h.synthesis},
+	}
+}
+
+func (h *Handler) synthesis(c *call) error {
+	if err := c.waitForViews(); err != nil {
+		return err
+	}
+	out, err := h.Views.Synthesis(c.ctx, projections.SynthesisQuery{Regime: domain.RegimeID(c.path("regime")), Date: domain.Date(c.path("date")),
+		Form: domain.FormID(c.query.text("form")), Area: domain.UnitCode(c.query.text("area")), KnownAt: c.query.instant("known_at")})
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, out)
+}
