@@ -36,6 +36,8 @@ func TestClose(t *testing.T) {
 		{"rule 3: at deadline plus grace it is", nil, owed(), "15:10:00", []domain.Event{missing}},
 		{"rule 3: once", facts(fact("15:10:00", domain.System, missing)), owed(), "18:00:00", nil},
 		{"rule 3: and not again when it was withdrawn", facts(fact("15:10:00", domain.System, missing), onTime, withdrawn, sign("16:00:00", 1, f)), owed(), "18:00:00", nil},
+		{"rule 3: nor unsigned again, by a correction that waited even longer", facts(onTime, fact("17:10:00", domain.System, unsigned(1)), sign("16:58:00", 1, f),
+			fact("17:11:00", head, domain.BreachWithdrawn{Breach: domain.BreachUnsigned}), fact("16:59:00", filer, corrected(2, f, g))), owed(), "18:00:00", nil},
 		{"rule 4: on time is no breach", facts(onTime), owed(), "15:10:00", nil},
 		{"rule 4: late is one", facts(late), owed(), "15:10:00", []domain.Event{lateBreach}},
 		{"rule 4: once", facts(late, fact("15:10:00", domain.System, lateBreach)), owed(), "16:00:00", nil},

@@ -168,7 +168,8 @@ func TestCloseDay(t *testing.T) {
 	end := func(r domain.Regime, n domain.Counts, now string) func(domain.Day) ([]domain.Event, error) {
 		return func(d domain.Day) ([]domain.Event, error) { return d.Close(r, n, "d", "p", at(now)) }
 	}
-	fewer, more, wrong := all, all, all
+	fewer, more, wrong, other := all, all, all, all
+	other.Obligations = 5
 	fewer.Missing = 0
 	more.OnTime = 2
 	wrong.Obligations, wrong.OnTime = 5, 2
@@ -181,6 +182,7 @@ func TestCloseDay(t *testing.T) {
 		{name: "rule 4: the counts cover every obligation", given: before, when: end(regime(), fewer, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeCounts, "/counts")},
 		{name: "rule 4: and none twice", given: before, when: end(regime(), more, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeCounts, "/counts")},
 		{name: "rule 4: of this day", given: before, when: end(regime(), wrong, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeCounts, "/counts")},
+		{name: "rule 4: all of them", given: before, when: end(regime(), other, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeCounts, "/counts")},
 		{name: "a day that was opened", when: end(regime(), all, "16:05:00"), wantErr: no(domain.NotFound, domain.CodeDayNotOpen, "/date")},
 	})
 }

@@ -150,7 +150,7 @@ func TestSuccessionDoesNotRewrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, v := range r.Versions {
-				if !a.Recorded.After(o.Due) { // offices may still change before the deadline
+				if !a.Recorded.After(o.Due) || !a.Recorded.After(v.FiguresAt) { // the office may still change hands at that instant
 					continue
 				}
 				who, _ := domain.Answerable(l.Offices[k.Unit], v, o.Due)
