@@ -24,6 +24,7 @@ type Attempt struct {
 type Act interface{ act() }
 
 type (
+	// IssueRegime and the acts below it are recorded before the first day, or beside the reporting.
 	IssueRegime struct {
 		Regime domain.RegimeID
 		Rules  domain.Rules
