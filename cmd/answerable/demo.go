@@ -121,7 +121,7 @@ func clearDemo(dir string, entries []os.DirEntry) error {
 		if !ours || e.IsDir() {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) { // closing the log took its shared memory away
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
