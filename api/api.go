@@ -45,9 +45,6 @@ type Config struct {
 	MaxLag time.Duration
 	// WaitFor bounds how long a read with ?at= waits for its position; 0 is five seconds.
 	WaitFor time.Duration
-	// TokenTTL is how long a token found in the state is believed; 0 is two seconds. A revocation by another process is
-	// noticed after that, one through this Handler at once.
-	TokenTTL time.Duration
 }
 
 // Handler serves the API and the pages. It is made by New.
@@ -55,7 +52,6 @@ type Handler struct {
 	Config
 	mux     *http.ServeMux
 	api     huma.API
-	tokens  tokens
 	metrics metrics
 	ids     requestIDs
 	headers []securityHeader
@@ -76,11 +72,7 @@ func New(c Config) (*Handler, error) {
 	if c.WaitFor == 0 {
 		c.WaitFor = 5 * time.Second
 	}
-	if c.TokenTTL == 0 {
-		c.TokenTTL = 2 * time.Second
-	}
 	h := &Handler{Config: c, mux: http.NewServeMux(), ids: newRequestIDs(), headers: securityHeaders()}
-	h.tokens.h = h
 	components, err := newComponents()
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)

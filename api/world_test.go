@@ -61,7 +61,7 @@ func clockAt(text string) time.Time {
 //	              ├ 719 Bàu Bàng    ─ 25819
 //	              └ so_y_te
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *clock
 	log     eventlog.Log
 	ledger  *commands.Ledger
@@ -106,10 +106,15 @@ type options struct {
 	tokenTTL time.Duration
 }
 
-func newWorld(t *testing.T, o options) *world {
+func newWorld(t testing.TB, o options) *world {
+	t.Helper()
+	return newWorldOn(t, &clock{t: clockAt("05:00:00").AddDate(0, 0, -3)}, o, (*world).populate)
+}
+
+func newWorldOn(t testing.TB, c *clock, o options, populate func(*world)) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &world{t: t, clock: &clock{t: clockAt("05:00:00").AddDate(0, 0, -3)}, tokens: map[domain.PersonID]string{}}
+	w := &world{t: t, clock: c, tokens: map[domain.PersonID]string{}}
 	registry, err := schemas.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +128,7 @@ func newWorld(t *testing.T, o options) *world {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
-	if w.state, err = appstate.Open(ctx, filepath.Join(dir, "state.db"), appstate.Options{Clock: w.clock.Now}); err != nil {
+	if w.state, err = appstate.Open(ctx, filepath.Join(dir, "state.db"), appstate.Options{Clock: w.clock.Now, TokenTTL: o.tokenTTL}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -136,7 +141,7 @@ func newWorld(t *testing.T, o options) *world {
 			t.Error(err)
 		}
 	})
-	w.populate()
+	populate(w)
 	go func() {
 		defer close(done)
 		_ = w.views.Run(ctx)
@@ -149,7 +154,7 @@ func newWorld(t *testing.T, o options) *world {
 		o.waitFor = 20 * time.Second
 	}
 	w.handler, err = New(Config{Ledger: w.ledger, Views: views, Log: w.log, Registry: registry, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(),
-		Metrics: prometheus.NewRegistry(), Version: "test", Demo: o.demo, WaitFor: o.waitFor, TokenTTL: o.tokenTTL})
+		Metrics: prometheus.NewRegistry(), Version: "test", Demo: o.demo, WaitFor: o.waitFor})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +174,7 @@ func (w *world) do(f func(context.Context, commands.Command) (commands.Result, e
 
 func testRules() domain.Rules {
 	return domain.Rules{Title: "Chỉ thị thử", TitleEn: "Test directive", Number: "03/CT-UBND", IssuedOn: "2021-02-05", IssuedBy: "UBND tỉnh", Zone: "Asia/Ho_Chi_Minh",
-		FirstDay: "2021-02-05", LastDay: "2021-02-28", Duties: []domain.Duty{
+		FirstDay: "2021-02-05", LastDay: "2021-12-31", Duties: []domain.Duty{
 			{ID: "communes", Item: "2a", Name: domain.Wording{Vi: "Xã", En: "Communes"}, Form: "commune", FormVersion: 2, Holders: domain.Holders{Levels: []domain.Level{domain.LevelCommune}},
 				Due: "15:00", GraceMinutes: 30, SignOffDue: "17:00"},
 			{ID: "districts", Item: "2b", Name: domain.Wording{Vi: "Huyện", En: "Districts"}, Form: "district", FormVersion: 2, Holders: domain.Holders{Levels: []domain.Level{domain.LevelDistrict}},
@@ -193,7 +198,9 @@ func (w *world) populate() {
 		{Unit: "so_y_te", Level: domain.LevelBody, Type: "so", Name: "Sở Y tế", Parent: "74"},
 	} {
 		u.EffectiveOn = "2020-01-01"
-		w.do(func(ctx context.Context, c commands.Command) (commands.Result, error) { return w.ledger.RegisterUnit(ctx, c, u) })
+		w.do(func(ctx context.Context, c commands.Command) (commands.Result, error) {
+			return w.ledger.RegisterUnit(ctx, c, u)
+		})
 	}
 	for _, p := range people() {
 		w.do(func(ctx context.Context, c commands.Command) (commands.Result, error) {
@@ -275,7 +282,7 @@ func (w *world) want(a ask, status int) *httptest.ResponseRecorder {
 	return r
 }
 
-func decodeInto[T any](t *testing.T, r *httptest.ResponseRecorder) T {
+func decodeInto[T any](t testing.TB, r *httptest.ResponseRecorder) T {
 	t.Helper()
 	var v T
 	if err := json.Unmarshal(r.Body.Bytes(), &v); err != nil {
@@ -330,4 +337,3 @@ func (w *world) submit() Recorded {
 	w.t.Helper()
 	return decodeInto[Recorded](w.t, w.want(ask{as: "filer", method: "POST", path: reportURL, body: goodReport}, 201))
 }
-

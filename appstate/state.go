@@ -1,12 +1,14 @@
-// Package appstate keeps what the program needs to run and the ledger does not: API tokens, the answers kept for
-// repeats of requests, and the log of who read what.
+// Package appstate keeps what the program needs to run and the ledger does not: API tokens, the sessions of browsers and
+// what else signing in needs, the answers kept for repeats of requests, and the log of who read what.
 //
-// Its promise: a token's secret is shown once and never stored; a token that was revoked or has expired is refused by
-// every call after that; an answer kept under a key is given again, byte for byte, for seven days.
+// Its promise: the secret of a token, session or link is shown once and never stored; one that was revoked, used up or
+// has expired is refused by every call after that; an account changes together with its line in the account log, or not
+// at all; an answer kept under a key is given again, byte for byte, for seven days.
 //
-// Its failure model: nothing here is a fact of the ledger. Losing the file loses the tokens (make new ones), the kept
-// answers (the ledger recognises its own commands without them) and the access log. Revocations and kept answers are on
-// the disk before the call returns. Times of last use and access entries are written in batches: a power cut loses those
+// Its failure model: nothing here is a fact of the ledger. Losing the file loses the tokens (make new ones), everybody's
+// session and password (passkeys are in the ledger and go on), the kept answers (the ledger recognises its own commands
+// without them), the account log and the access log. Revocations, kept answers and the account log are on the disk
+// before the call returns. Times of last use of tokens and access entries are written in batches: a power cut loses those
 // of the last second, and a reader waits rather than goes unlogged when the batch is full. When the file cannot be
 // written, calls fail with ErrUnavailable.
 package appstate
@@ -54,12 +56,17 @@ type State struct {
 
 	usedMu sync.Mutex
 	used   map[string]time.Time // token id to last use, not yet written
+
+	tokens tokenIndex
 }
 
 // Options of Open. Zero values are usable.
 type Options struct {
 	Clock  func() time.Time // nil: time.Now
 	Logger *zap.Logger      // nil: none
+	// TokenTTL is how long a revocation by another process may go unnoticed, in real time; 0 is two seconds. One by this
+	// State is noticed at once.
+	TokenTTL time.Duration
 }
 
 // Open opens the SQLite file at path, making it when it is missing. Only its owner can read it.
@@ -93,8 +100,11 @@ func open(ctx context.Context, db *sql.DB, d dialect, o Options) (*State, error)
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
+	if o.TokenTTL == 0 {
+		o.TokenTTL = 2 * time.Second
+	}
 	s := &State{db: db, dialect: d, now: o.Clock, logger: o.Logger, entries: make(chan Access, maxWaiting),
-		flush: make(chan chan error), done: make(chan struct{}), stop: make(chan struct{}), used: map[string]time.Time{}}
+		flush: make(chan chan error), done: make(chan struct{}), stop: make(chan struct{}), used: map[string]time.Time{}, tokens: tokenIndex{ttl: o.TokenTTL}}
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -120,13 +130,15 @@ func sqliteDialect() dialect {
 	return dialect{name: "sqlite", placeholder: func(int) string { return "?" }, versions: [][]string{{
 		`CREATE TABLE token (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, person TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL,
 			created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL)`,
+		`CREATE TABLE token_change (n INTEGER NOT NULL)`,
+		`INSERT INTO token_change (n) VALUES (0)`,
 		`CREATE TABLE kept_answer (person TEXT NOT NULL, route TEXT NOT NULL, request_key TEXT NOT NULL, digest BLOB NOT NULL, started_at INTEGER NOT NULL,
 			status INTEGER NOT NULL, headers BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (person, route, request_key))`,
 		`CREATE INDEX kept_answer_started ON kept_answer (started_at)`,
 		`CREATE TABLE access_log (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, person TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL,
 			method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
 		`CREATE INDEX access_log_person ON access_log (person, id)`,
-	}}}
+	}, accountTables(`INTEGER PRIMARY KEY AUTOINCREMENT`)}}
 }
 
 // sql writes the placeholders of a query whose parameters are all written '?'.

@@ -95,6 +95,28 @@ func TestToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("a revocation by another process is noticed", func(t *testing.T) {
+		other, err := Open(ctx, path, Options{Clock: c.Now, TokenTTL: time.Nanosecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		secret, made, err := s.CreateToken(ctx, NewToken{Person: "p3", Scope: ScopeRead})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Token(ctx, secret); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RevokeToken(ctx, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		for name, state := range map[string]*State{"here": s, "there": other} {
+			if _, err := state.Token(ctx, secret); !errors.Is(err, ErrNoToken) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 	t.Run("wrong, expired and revoked are alike", func(t *testing.T) {
 		second, kept, err := s.CreateToken(ctx, NewToken{Person: "p2", Scope: ScopeRead})
 		if err != nil {

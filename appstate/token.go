@@ -74,10 +74,10 @@ func (s *State) CreateToken(ctx context.Context, n NewToken) (secret string, t T
 		t.ExpiresAt = time.Time{}
 	}
 	hash := sha256.Sum256([]byte(secret))
-	_, err = s.db.ExecContext(ctx, s.dialect.sql(`INSERT INTO token (id, hash, person, scope, label, created_at, expires_at, used_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)`),
+	err = s.changeTokens(ctx, s.dialect.sql(`INSERT INTO token (id, hash, person, scope, label, created_at, expires_at, used_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)`),
 		t.ID, hash[:], string(t.Person), string(t.Scope), t.Label, micros(t.CreatedAt), micros(t.ExpiresAt))
 	if err != nil {
-		return "", Token{}, fmt.Errorf("appstate: create a token for %s: %w: %w", n.Person, ErrUnavailable, err)
+		return "", Token{}, fmt.Errorf("appstate: create a token for %s: %w", n.Person, err)
 	}
 	return secret, t, nil
 }
@@ -92,21 +92,19 @@ func scanToken(row interface{ Scan(...any) error }) (Token, error) {
 	return t, err
 }
 
-// Token finds the token of a secret that may be used now; ErrNoToken otherwise, without saying what is wrong with it.
-// The look-up is by the secret's hash, so its time tells nothing about the secret.
-func (s *State) Token(ctx context.Context, secret string) (Token, error) {
-	hash := sha256.Sum256([]byte(secret))
-	t, err := scanToken(s.db.QueryRowContext(ctx, s.dialect.sql(`SELECT `+tokenColumns+` FROM token WHERE hash = ?`), hash[:]))
-	if errors.Is(err, sql.ErrNoRows) {
-		return Token{}, ErrNoToken
-	}
-	if err != nil {
-		return Token{}, fmt.Errorf("appstate: find a token: %w: %w", ErrUnavailable, err)
-	}
-	if !t.Usable(s.now()) {
-		return Token{}, ErrNoToken
-	}
-	return t, nil
+// changeTokens runs a statement that changes tokens, and counts the change, so that every process notices it.
+func (s *State) changeTokens(ctx context.Context, statement string, args ...any) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		for _, x := range []struct {
+			statement string
+			args      []any
+		}{{statement, args}, {`UPDATE token_change SET n = n + 1`, nil}} {
+			if _, err := tx.ExecContext(ctx, x.statement, x.args...); err != nil {
+				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+		}
+		return nil
+	})
 }
 
 // Tokens lists every token, the oldest first; person "" is everybody's.
@@ -132,10 +130,11 @@ func (s *State) Tokens(ctx context.Context, person domain.PersonID) ([]Token, er
 
 // RevokeToken ends a token's use. Revoking twice keeps the first time; ErrNoToken when there is none with the id.
 func (s *State) RevokeToken(ctx context.Context, id string) (Token, error) {
-	_, err := s.db.ExecContext(ctx, s.dialect.sql(`UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at = 0`), micros(s.now()), id)
+	err := s.changeTokens(ctx, s.dialect.sql(`UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at = 0`), micros(s.now()), id)
 	if err != nil {
-		return Token{}, fmt.Errorf("appstate: revoke token %s: %w: %w", id, ErrUnavailable, err)
+		return Token{}, fmt.Errorf("appstate: revoke token %s: %w", id, err)
 	}
+	s.tokens.forget()
 	t, err := scanToken(s.db.QueryRowContext(ctx, s.dialect.sql(`SELECT `+tokenColumns+` FROM token WHERE id = ?`), id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Token{}, fmt.Errorf("appstate: revoke token %s: %w", id, ErrNoToken)
