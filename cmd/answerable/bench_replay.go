@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/projections"
@@ -122,8 +121,7 @@ func (n *node) openBenchDay(ctx context.Context, clock *simulatedClock, p provin
 		return opens, err
 	}
 	clock.set(opens)
-	_, err = n.ledger.OpenDay(ctx, commands.Command{ID: domain.NewCommandID("bench", "open", string(day)), Actor: domain.System}, p.regime, day)
-	return opens, err
+	return opens, p.open(ctx, n.ledger, day)
 }
 
 // benchReports records a report and its signature for each of the first units, past the write side: what is measured is

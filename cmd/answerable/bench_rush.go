@@ -18,7 +18,6 @@ import (
 
 	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/appstate"
-	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -86,7 +85,7 @@ func (c benchCmd) fullRush(a *app, dir string, r *rushResult) (_ float64, _ []ti
 	if err := p.setUp(a.ctx, n.ledger, now); err != nil {
 		return 0, nil, err
 	}
-	if _, err := n.ledger.OpenDay(a.ctx, commands.Command{ID: domain.NewCommandID("bench", "open"), Actor: domain.System}, p.regime, p.day); err != nil {
+	if err := p.open(a.ctx, n.ledger, p.day); err != nil {
 		return 0, nil, err
 	}
 	state, err := appstate.Open(a.ctx, filepath.Join(dir, stateFile), appstate.Options{Clock: now, Logger: a.logger})

@@ -42,9 +42,7 @@ func (c initCmd) Run(a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 	id := domain.PersonID(c.AdminID)
-	command := func(what string) commands.Command {
-		return commands.Command{ID: domain.NewCommandID("init", what, c.AdminID), Actor: domain.System, Role: domain.RoleSystem, Channel: domain.ChannelSystem}
-	}
+	command := func(what string) commands.Command { return systemCommand("init", what, c.AdminID) }
 	if _, err := n.ledger.RegisterPerson(a.ctx, command("person"), domain.PersonRegistered{Person: id, Name: c.Admin}); err != nil {
 		return err
 	}

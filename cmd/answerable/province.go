@@ -41,7 +41,7 @@ func (p province) rules() domain.Rules {
 // setUp registers everything in a new ledger and issues the regime; many at once, since the log writes in groups.
 func (p province) setUp(ctx context.Context, l *commands.Ledger, now func() time.Time) error {
 	command := func(parts ...string) commands.Command {
-		return commands.Command{ID: domain.NewCommandID(append([]string{"province"}, parts...)...), Actor: domain.System, Role: domain.RoleSystem, Channel: domain.ChannelSystem}
+		return systemCommand(append([]string{"province"}, parts...)...)
 	}
 	for _, person := range []struct {
 		id   domain.PersonID
@@ -74,6 +74,17 @@ func (p province) setUp(ctx context.Context, l *commands.Ledger, now func() time
 	}
 	_, err := l.IssueRegime(ctx, command("regime"), p.regime, p.rules())
 	return err
+}
+
+// open opens a day.
+func (p province) open(ctx context.Context, l *commands.Ledger, day domain.Date) error {
+	_, err := l.OpenDay(ctx, systemCommand("province", "open", string(day)), p.regime, day)
+	return err
+}
+
+// systemCommand is an act of the ledger itself, named by its parts.
+func systemCommand(parts ...string) commands.Command {
+	return commands.Command{ID: domain.NewCommandID(parts...), Actor: domain.System, Role: domain.RoleSystem, Channel: domain.ChannelSystem}
 }
 
 // key is the obligation of a unit on a day.
