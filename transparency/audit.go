@@ -27,8 +27,9 @@ type AuditOptions struct {
 	Openings []Opening
 	// Skew is by how much a recorded time may lie outside the witnessed bounds; zero means DefaultSkew.
 	Skew time.Duration
-	// Each is called with every leaf in order, after the tree around it was checked. May be nil.
-	Each func(index int64, l Leaf) error
+	// Each is called with every leaf in order, its hash and its place in its stream checked, and with the openings of it
+	// that were given, checked too. Its error is a fault at that leaf. May be nil.
+	Each func(index int64, l *Leaf, opened []Opening) error
 	// Progress is told how many leaves are done. May be nil.
 	Progress func(done, of int64)
 }
@@ -400,8 +401,10 @@ func (a *audit) leaf(index int64, l *Leaf) error {
 			return faultAt(index, fmt.Errorf("it says it was recorded at %s; the witnesses had seen it by %s: %w", l.RecordedAt.Format(leafTime), by.Format(time.RFC3339), ErrTime))
 		}
 	}
+	var opened []Opening
 	if len(a.openings) > 0 {
-		for _, op := range a.openings[l.EventID] {
+		opened = a.openings[l.EventID]
+		for _, op := range opened {
 			if err := op.Check(*l); err != nil {
 				return faultAt(index, err)
 			}
@@ -414,7 +417,7 @@ func (a *audit) leaf(index int64, l *Leaf) error {
 	}
 	a.r.Last = l.RecordedAt
 	if a.o.Each != nil {
-		if err := a.o.Each(index, *l); err != nil {
+		if err := a.o.Each(index, l, opened); err != nil {
 			return faultAt(index, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 type auditCmd struct {
 	Log      string        `arg:"" help:"Address of the log, or folder of an export."`
 	Policy   string        `required:"" help:"Whose word counts: keys of the log and of its witnesses, and the quorum."`
-	Openings []string      `name:"opening" help:"An opening, or a folder of *.opening.json; may be given more than once."`
+	Openings []string      `name:"opening" help:"A file of openings, or a folder of *.opening.json; may be given more than once."`
 	Skew     time.Duration `help:"How far the clocks of ledger and witnesses may be apart." default:"10s"`
 	State    string        `help:"Folder where checkpoints seen are remembered."`
 	Forget   bool          `help:"Neither use nor keep the memory of checkpoints seen."`
@@ -52,9 +53,12 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 			o.Pinned = seen
 		}
 	}
-	var guess guesses
-	o.Each = guess.take
+	j := newJudge(c.Skew)
+	o.Each = j.take
 	r, err := transparency.Audit(ctx, f, o)
+	if err == nil {
+		err = j.finish()
+	}
 	if err != nil {
 		return e.fault(err)
 	}
@@ -66,12 +70,12 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 		if err := json.NewEncoder(e.out).Encode(map[string]any{
 			"ok": !unwitnessed, "origin": r.Latest.Origin, "size": r.Latest.Size, "root": r.Latest.Root.String(), "streams": r.Streams,
 			"checkpoints": r.Checkpoints, "witnessed_checkpoints": r.Witnessed, "witnessed_size": r.Covered,
-			"opened": r.Opened, "unknown_keys": r.Unknown, "kinds": guess.kinds,
+			"opened": r.Opened, "unknown_keys": r.Unknown, "kinds": j.kinds, "judged": j.sum,
 		}); err != nil {
 			return err
 		}
 	} else {
-		e.printAudit(r, p)
+		e.printAudit(r, p, j.sum)
 	}
 	if unwitnessed {
 		return errFailed
@@ -79,18 +83,7 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 	return nil
 }
 
-// guesses counts what passes by, for the summary.
-type guesses struct{ kinds map[string]int64 }
-
-func (g *guesses) take(_ int64, l transparency.Leaf) error {
-	if g.kinds == nil {
-		g.kinds = map[string]int64{}
-	}
-	g.kinds[l.Kind]++
-	return nil
-}
-
-func (e *env) printAudit(r transparency.AuditReport, p *transparency.Policy) {
+func (e *env) printAudit(r transparency.AuditReport, p *transparency.Policy, j judged) {
 	w := e.words
 	switch {
 	case !p.WantsWitnesses():
@@ -119,6 +112,13 @@ func (e *env) printAudit(r transparency.AuditReport, p *transparency.Policy) {
 	if r.Unknown > 0 {
 		row(w.unknown, fmt.Sprint(r.Unknown))
 	}
+	if j.Days > 0 {
+		row(w.daysJudged, fmt.Sprintf(w.daysOf, j.Days, j.Closed))
+		row(w.judged, fmt.Sprintf(w.judgedOf, j.Obligations, j.OnTime, j.Late, j.Missing, j.Exempt, j.Unknown))
+	}
+	if j.UnopenedDays > 0 {
+		row(w.daysNotShown, fmt.Sprint(j.UnopenedDays))
+	}
 }
 
 func fetcher(log string) (transparency.Fetcher, error) {
@@ -140,15 +140,22 @@ func readOpenings(paths []string) (out []transparency.Opening, err error) {
 			}
 		}
 		for _, file := range files {
-			b, err := os.ReadFile(file)
+			f, err := os.Open(file)
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", err, errUsage)
 			}
-			var o transparency.Opening
-			if err := json.Unmarshal(b, &o); err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
+			// A file may hold many, one after the other.
+			for d := json.NewDecoder(f); ; {
+				var o transparency.Opening
+				if err = d.Decode(&o); err != nil {
+					break
+				}
+				out = append(out, o)
 			}
-			out = append(out, o)
+			f.Close()
+			if !errors.Is(err, io.EOF) {
+				return nil, fmt.Errorf("%s, opening %d: %w: %w", file, len(out)+1, err, transparency.ErrMalformed)
+			}
 		}
 	}
 	return out, nil

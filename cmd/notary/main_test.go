@@ -111,7 +111,7 @@ func (w *world) report(n int, figure string) {
 		unit := w.events % 3
 		e := eventlog.Proposed{ID: uuid.NewSHA1(uuid.NameSpaceURL, fmt.Append(nil, figure, w.events)), Kind: "ReportSubmitted",
 			Data: fmt.Appendf(nil, `{"installed":%q}`, figure), Meta: fmt.Appendf(nil, `{"received_at":%q,"actor":"p-%d"}`, w.now.Format(time.RFC3339), unit)}
-		if _, err := w.log.Append(w.t.Context(), fmt.Sprintf("report-bd.f1.xa-%d.20210924", unit), eventlog.After(uint64(w.events/3)), []eventlog.Proposed{e}); err != nil {
+		if _, err := w.log.Append(w.t.Context(), fmt.Sprintf("unit-xa%d", unit), eventlog.After(uint64(w.events/3)), []eventlog.Proposed{e}); err != nil {
 			w.t.Fatal(err)
 		}
 		w.events++
@@ -394,14 +394,14 @@ func TestLinksNoStore(t *testing.T) {
 func TestBothLanguagesSayEverything(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]words{"vi": vietnamese, "en": english} {
-		for _, kind := range []string{"fork", "older", "other-log", "signature", "commitment", "sequence", "time", "proof", "malformed", "missing"} {
+		for _, kind := range []string{"fork", "older", "other-log", "signature", "commitment", "sequence", "time", "proof", "malformed", "missing", "judgement"} {
 			if w.kinds[kind] == "" {
 				t.Errorf("%s has no words for %s", name, kind)
 			}
 		}
 		for _, field := range strings.Split(fmt.Sprintf("%q", []string{w.proven, w.witnessedNotProven, w.witnessed, w.loggedNotWitnessed, w.loggedNotProven, w.logged, w.recorded,
 			w.auditGood, w.auditPartly, w.auditUnwitnessed, w.auditNoWitness, w.bad, w.reason, w.place, w.detail, w.log, w.event, w.received, w.recordedAt, w.ledgersClock, w.actor,
-			w.entry, w.entryOf, w.witness, w.unknown, w.content, w.contentMatches, w.contentNotShown, w.root, w.streams, w.checkpoints, w.checkpointsOf, w.span, w.witnessedAt, w.opened}), " ") {
+			w.entry, w.entryOf, w.witness, w.unknown, w.content, w.contentMatches, w.contentNotShown, w.root, w.streams, w.checkpoints, w.checkpointsOf, w.span, w.witnessedAt, w.opened, w.daysJudged, w.daysOf, w.judged, w.judgedOf, w.daysNotShown}), " ") {
 			if field == `""` {
 				t.Errorf("%s: a word is missing", name)
 			}

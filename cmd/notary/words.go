@@ -22,9 +22,9 @@ type words struct {
 	bad, reason, place, detail string
 	kinds                      map[string]string
 	// Names of rows.
-	log, event, received, recordedAt, ledgersClock, actor, entry, entryOf, witness, unknown string
-	content, contentMatches, contentNotShown                                                string
-	root, streams, checkpoints, checkpointsOf, span, witnessedAt, opened                    string
+	log, event, received, recordedAt, ledgersClock, actor, entry, entryOf, witness, unknown                                  string
+	content, contentMatches, contentNotShown                                                                                 string
+	root, streams, checkpoints, checkpointsOf, span, witnessedAt, opened, daysJudged, daysOf, judged, judgedOf, daysNotShown string
 }
 
 // at shows a second, as witnesses tell it; exactly shows what the ledger's clock said.
@@ -40,6 +40,7 @@ func kindOf(err error) string {
 		err  error
 		name string
 	}{
+		{errJudgement, "judgement"},
 		{transparency.ErrFork, "fork"},
 		{transparency.ErrOlder, "older"},
 		{transparency.ErrOrigin, "other-log"},
@@ -84,6 +85,7 @@ var vietnamese = words{
 		"time":       "thời điểm ghi trái với đồng hồ của các nhân chứng",
 		"proof":      "mã băm không dẫn tới gốc đã ký: bản ghi hoặc bằng chứng đã bị sửa",
 		"malformed":  "tệp không đúng định dạng: bị hỏng hoặc bị sửa",
+		"judgement":  "sổ đã chấm đúng hạn hoặc vi phạm trái với quy tắc của chính nó",
 		"missing":    "thiếu tệp",
 	},
 
@@ -91,6 +93,8 @@ var vietnamese = words{
 	entry: "Vị trí", entryOf: "bản ghi số %d trong sổ có %d bản ghi", witness: "Nhân chứng", unknown: "Chữ ký không rõ của ai",
 	content: "Nội dung", contentMatches: "đúng như đã cam kết trong sổ", contentNotShown: "không kèm theo (chỉ có cam kết)",
 	root: "Gốc", streams: "Số luồng", checkpoints: "Mốc kiểm", checkpointsOf: "%d, trong đó %d đủ nhân chứng", span: "Ghi từ – đến", witnessedAt: "Mốc mới nhất được xác nhận từ – đến", opened: "Nội dung đã đối chiếu",
+	daysJudged: "Ngày đã chấm lại", daysOf: "%d, trong đó %d đã chốt", judged: "Nghĩa vụ đã chấm lại",
+	judgedOf: "%d: đúng hạn %d, trễ %d, thiếu %d, được miễn %d, không xác định được %d", daysNotShown: "Ngày chưa được cho xem nội dung",
 }
 
 var english = words{
@@ -120,6 +124,7 @@ var english = words{
 		"time":       "a recorded time contradicts the witnesses' clocks",
 		"proof":      "the hashes do not lead to the signed root: an entry or the proof was changed",
 		"malformed":  "the file is not in its format: damaged or changed",
+		"judgement":  "the ledger judged a deadline or a breach against its own rules",
 		"missing":    "a file is missing",
 	},
 
@@ -127,4 +132,6 @@ var english = words{
 	entry: "Entry", entryOf: "number %d in a log of %d", witness: "Witness", unknown: "Signatures by nobody known",
 	content: "Content", contentMatches: "as committed to in the log", contentNotShown: "not shown (committed to only)",
 	root: "Root", streams: "Streams", checkpoints: "Checkpoints", checkpointsOf: "%d, of them %d witnessed", span: "Recorded from – to", witnessedAt: "Newest checkpoint witnessed from – to", opened: "Contents compared",
+	daysJudged: "Days judged again", daysOf: "%d, of them %d closed", judged: "Duties judged again",
+	judgedOf: "%d: %d on time, %d late, %d missing, %d exempt, %d not determinable", daysNotShown: "Days whose content was not shown",
 }

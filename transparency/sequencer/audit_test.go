@@ -98,7 +98,7 @@ func TestAuditOfExportAndOverHTTP(t *testing.T) {
 		openings = append(openings, o)
 	}
 	var seen int64
-	r, err := audit(dir, transparency.AuditOptions{Policy: p, Openings: openings, Each: func(i int64, l transparency.Leaf) error {
+	r, err := audit(dir, transparency.AuditOptions{Policy: p, Openings: openings, Each: func(i int64, l *transparency.Leaf, _ []transparency.Opening) error {
 		if i != seen || l.Revision != uint64(i/5) {
 			return fmt.Errorf("leaf %d out of order", i)
 		}
