@@ -9,7 +9,9 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -494,10 +496,20 @@ func TestPace(t *testing.T) {
 			at   time.Duration
 			size int64
 		}
+		var mu sync.Mutex // owns all
 		var all []published
+		seen := func() []published {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
 		start := time.Now()
 		q := s.mustStart(t, log, func(o *sequencer.Options) {
-			o.Published = func(c treestore.Signed) { all = append(all, published{time.Since(start), c.Size}) }
+			o.Published = func(c treestore.Signed) {
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, published{time.Since(start), c.Size})
+			}
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -507,21 +519,24 @@ func TestPace(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
-		burst := len(all)
+		synctest.Wait()
+		during := seen()
+		burst := len(during)
 		if burst < 4 || burst > 8 {
-			t.Errorf("%d checkpoints for five seconds of events: %v", burst, all)
+			t.Errorf("%d checkpoints for five seconds of events: %v", burst, during)
 		}
 		for i := 1; i < burst; i++ {
-			if all[i].at-all[i-1].at < time.Second {
-				t.Errorf("two checkpoints within a second: %v", all)
+			if during[i].at-during[i-1].at < time.Second {
+				t.Errorf("two checkpoints within a second: %v", during)
 			}
 		}
-		if all[burst-1].size != 150 {
-			t.Errorf("the last checkpoint covers %d of 150", all[burst-1].size)
+		if during[burst-1].size != 150 {
+			t.Errorf("the last checkpoint covers %d of 150", during[burst-1].size)
 		}
 		time.Sleep(35 * time.Minute)
-		if beats := len(all) - burst; beats != 3 || all[len(all)-1].size != 150 {
-			t.Errorf("%d heartbeats in 35 minutes", beats)
+		synctest.Wait()
+		if all := seen(); len(all)-burst != 3 || all[len(all)-1].size != 150 {
+			t.Errorf("%d heartbeats in 35 minutes", len(all)-burst)
 		}
 		// A deadline does not wait for the pace.
 		log.grow(t, 1, "")
