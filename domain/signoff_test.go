@@ -137,6 +137,10 @@ func TestAnswerable(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got.Person, c.want)
 		}
 	}
+	second := domain.Report{Key: key}.Apply(fact("09:00:00", filer, submitted(f, domain.OnTime))).Apply(fact("9 11:00:00", filer, corrected(2, f, g)))
+	if got, _ := domain.Answerable(office(succession()...), second.Versions[1], at("15:00:00")); got.Person != next {
+		t.Errorf("rule 8: for the first correction %q", got.Person)
+	}
 	if v := r.Versions[3]; v.Filer != filer || v.FiguresOf != 3 || !v.FiguresAt.Equal(at("9 11:00:00")) {
 		t.Errorf("rule 8: %+v", v)
 	}

@@ -52,10 +52,20 @@ func TestJudge(t *testing.T) {
 // TestAtLeastIsExact, where a float is not and 64 bits do not suffice.
 func TestAtLeastIsExact(t *testing.T) {
 	t.Parallel()
+	for _, c := range []struct {
+		n, d    int64
+		percent int
+		want    bool
+	}{{1 << 60, 1 << 60, 60, true}, {1 << 60, 1 << 61, 60, false}, {1 << 62, 1 << 60, 100, true}, {math.MaxInt64, math.MaxInt64, 100, true}, {math.MaxInt64 - 1, math.MaxInt64, 100, false}} {
+		if domain.AtLeast(c.n, c.d, c.percent) != c.want {
+			t.Errorf("%d of %d at least %d %%: %v", c.n, c.d, c.percent, !c.want)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		n, percent := rapid.Int64Range(0, math.MaxInt64).Draw(t, "n"), rapid.IntRange(0, 100).Draw(t, "percent")
+		number := rapid.OneOf(rapid.Int64Range(0, 1000), rapid.Int64Range(1<<56, math.MaxInt64)) // where 64 bits do and do not suffice
+		n, percent := number.Draw(t, "n"), rapid.IntRange(0, 100).Draw(t, "percent")
 		// Near the border, where it is decided.
-		d := rapid.OneOf(rapid.Int64Range(0, math.MaxInt64), rapid.Custom(func(t *rapid.T) int64 {
+		d := rapid.OneOf(number, rapid.Custom(func(t *rapid.T) int64 {
 			border := new(big.Int).Div(new(big.Int).Mul(big.NewInt(n), big.NewInt(100)), big.NewInt(int64(max(percent, 1))))
 			border.Add(border, big.NewInt(rapid.Int64Range(-2, 2).Draw(t, "off")))
 			if !border.IsInt64() || border.Sign() < 0 {
