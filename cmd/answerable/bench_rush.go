@@ -112,8 +112,10 @@ func (c benchCmd) fullRush(a *app, dir string, r *rushResult) (_ float64, _ []ti
 	var mu sync.Mutex
 	seconds, took, err := c.flood(a, handler, p, secret, p.day, func(i int, sent time.Time, body []byte) error {
 		var x struct {
-			Timeliness domain.Timeliness `json:"timeliness"`
-			ReceivedAt time.Time         `json:"received_at"`
+			ReceivedAt time.Time `json:"received_at"`
+			Report     struct {
+				Timeliness domain.Timeliness `json:"timeliness"`
+			} `json:"report"`
 		}
 		if err := json.Unmarshal(body, &x); err != nil {
 			return fmt.Errorf("answer for unit %d: %w: %s", i, err, body)
@@ -122,7 +124,7 @@ func (c benchCmd) fullRush(a *app, dir string, r *rushResult) (_ float64, _ []ti
 		mu.Lock()
 		defer mu.Unlock()
 		r.ReceiptLagMaxMs = max(r.ReceiptLagMaxMs, lag)
-		if x.Timeliness != domain.OnTime {
+		if x.Report.Timeliness != domain.OnTime {
 			r.Late++
 		}
 		return nil

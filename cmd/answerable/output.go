@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +101,8 @@ func explain(err error, lang domain.Language) string {
 			parts[i] = place(f) + f.Text(lang)
 		}
 		return strings.Join(parts, "\n")
+	case errors.Is(err, context.Canceled):
+		return say("đã ngắt theo yêu cầu", "interrupted")
 	case errors.Is(err, eventlog.ErrInUse):
 		return say("thư mục dữ liệu đang được một tiến trình khác sử dụng; hãy dừng tiến trình đó hoặc chọn thư mục khác bằng --data",
 			"the data directory is in use by another process; stop it, or choose another with --data")
