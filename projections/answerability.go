@@ -77,16 +77,16 @@ func (w *set) answersChanged(s *slot) error {
 	}
 	var changed bool
 	if s.answers, changed = states(s.answers, a, answerState.known, answerState.same); changed {
-		s.dirty |= dirtyAnswers
+		s.dirty |= dirtyRow
 	}
-	if w.from == nil && s.above != 0 {
+	if w.from == nil && s.above != nil {
 		if a.vacant() {
-			if w.below[s.above] == nil {
-				w.below[s.above] = map[slotID]bool{}
+			if w.below[s.above.n] == nil {
+				w.below[s.above.n] = map[slotID]bool{}
 			}
-			w.below[s.above][s.id] = true
+			w.below[s.above.n][s.id] = true
 		} else {
-			delete(w.below[s.above], s.id)
+			delete(w.below[s.above.n], s.id)
 		}
 	}
 	return nil
@@ -96,10 +96,10 @@ func (w *set) answersChanged(s *slot) error {
 func (w *set) head(s *slot, when instant, find func(domain.Office) (domain.Tenure, bool)) (headRef, error) {
 	h := headRef{At: when}
 	var err error
-	if h.Tenure, err = w.tenure(s.key.Unit, find); err != nil || h.Tenure > 0 {
+	if h.Tenure, err = w.tenure(s.unit, find); err != nil || h.Tenure > 0 {
 		return h, err
 	}
-	h.Above, err = w.tenure(s.parent, headAt(when.time()))
+	h.Above, err = w.tenure(s.above, headAt(when.time()))
 	return h, err
 }
 
@@ -212,19 +212,24 @@ func (r *reader) answer(x row) (AnswerRecord, error) {
 		return AnswerRecord{}, err
 	}
 	c := shown[0]
-	docs, err := r.docs(tableAnswers, []slotID{x.id})
+	var answers string
+	var entries []entry
+	err = r.query(`SELECT answerability, history FROM {obligation} WHERE id = ?`, []any{int64(x.id)}, func(rows *sql.Rows) error {
+		var history string
+		if err := rows.Scan(&answers, &history); err != nil {
+			return err
+		}
+		entries, err = entriesUntil(history, r.known)
+		return err
+	})
 	if err != nil {
 		return AnswerRecord{}, err
 	}
-	all, err := readAnswers(docs[x.id])
+	all, err := readAnswers(answers)
 	if err != nil {
 		return AnswerRecord{}, err
 	}
 	s, _ := stateAt(all, r.known, answerState.known)
-	entries, err := r.entries(x.id)
-	if err != nil {
-		return AnswerRecord{}, err
-	}
 	k := r.key(x)
 	a := AnswerRecord{Slot: c.Slot, Duty: c.Duty, UnitName: c.UnitName, Parent: c.Parent, Status: c.Status, Due: c.Due, Version: c.Version,
 		Digest: c.Digest, Nil: c.Nil, OutOfDate: c.OutOfDate, Determinable: c.Determinable, KnownFrom: c.KnownFrom}

@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -58,14 +60,16 @@ func (w *set) complianceChanged(s *slot) {
 	if s.compliance, changed = states(s.compliance, c, complianceState.known, complianceState.same); !changed {
 		return
 	}
-	s.dirty |= dirtyCompliance
+	s.dirty |= dirtyRow
 	if waits := waitsForSignature(c.SignOff); waits != s.waiting {
 		s.waiting = waits
 		s.dirty |= dirtyQueue
 	}
 }
 
+// appendCompliance writes each state as what differs from the one before it, so that a deadline or a digest stands once.
 func appendCompliance(b []byte, all []complianceState) []byte {
+	var was complianceState
 	for i, c := range all {
 		if i == 0 {
 			b = append(b, '[')
@@ -74,41 +78,56 @@ func appendCompliance(b []byte, all []complianceState) []byte {
 		}
 		o := object(append(b, '{'))
 		o.number("f", int64(c.From))
-		o.text("s", string(c.Status))
-		o.flag("z", c.Nil)
-		o.flag("x", c.Excused)
-		if len(c.Breaches) > 0 {
+		if c.Status != was.Status {
+			o.name("s")
+			o = appendText(o, string(c.Status))
+		}
+		if c.SignOff != was.SignOff {
+			o.name("o")
+			o = appendText(o, string(c.SignOff))
+		}
+		o.changedFlag("z", was.Nil, c.Nil)
+		o.changedFlag("x", was.Excused, c.Excused)
+		o.changedFlag("e", was.Exempt, c.Exempt)
+		o.changed("d", int64(was.Due), int64(c.Due))
+		o.changed("sd", int64(was.SignOffDue), int64(c.SignOffDue))
+		o.changed("r", int64(was.Received), int64(c.Received))
+		o.changed("v", int64(was.Version), int64(c.Version))
+		o.changed("m", int64(was.Reminders), int64(c.Reminders))
+		if c.Digest != was.Digest {
+			o.name("h")
+			o = appendText(o, c.Digest)
+		}
+		if !slices.Equal(c.Breaches, was.Breaches) {
 			o.name("b")
-			for j, k := range c.Breaches {
-				if j == 0 {
-					o = append(o, '[')
-				} else {
-					o = append(o, ',')
-				}
-				o = appendText(o, string(k))
-			}
-			o = append(o, ']')
+			o = appendTexts(o, c.Breaches)
 		}
-		o.text("o", string(c.SignOff))
-		o.number("d", int64(c.Due))
-		o.number("sd", int64(c.SignOffDue))
-		o.number("r", int64(c.Received))
-		o.number("v", int64(c.Version))
-		o.text("h", c.Digest)
-		if len(c.OutOfDate) > 0 {
+		if !slices.Equal(c.OutOfDate, was.OutOfDate) {
 			o.name("u")
-			o = appendUnits(o, c.OutOfDate)
+			o = appendTexts(o, c.OutOfDate)
 		}
-		o.number("m", int64(c.Reminders))
-		o.flag("e", c.Exempt)
 		o.end()
-		b = o
+		b, was = o, c
 	}
 	return append(b, ']')
 }
 
-func readCompliance(doc string) (all []complianceState, err error) {
-	return all, json.Unmarshal([]byte(doc), &all)
+func readCompliance(doc string) ([]complianceState, error) {
+	d := jsontext.NewDecoder(strings.NewReader(doc))
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	var all []complianceState
+	var c complianceState
+	for d.PeekKind() == '{' {
+		c.Breaches, c.OutOfDate = slices.Clone(c.Breaches), slices.Clone(c.OutOfDate) // a decoder writes into what is there
+		if err := json.UnmarshalDecode(d, &c); err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	_, err := d.ReadToken()
+	return all, err
 }
 
 // Compliance lists obligations and where they stand.

@@ -86,12 +86,15 @@ func (w *set) open(s step, e domain.DayOpened) error {
 	for i, duty := range e.Duties {
 		form := w.numberedForm(duty.Form)
 		for _, g := range duty.Groups {
-			above, err := w.number(g.Parent)
-			if err != nil {
-				return err
+			var above *unitRow
+			if g.Parent != "" {
+				if above, err = w.numberedUnit(g.Parent); err != nil {
+					return err
+				}
 			}
-			for _, code := range g.Units {
-				unit, err := w.number(code)
+			slots := make([]slot, len(g.Units))
+			for j, code := range g.Units {
+				unit, err := w.numberedUnit(code)
 				if err != nil {
 					return err
 				}
@@ -100,7 +103,9 @@ func (w *set) open(s step, e domain.DayOpened) error {
 				if err != nil {
 					return fmt.Errorf("%w: %w", errNoObligation, err)
 				}
-				n := &slot{id: newSlotID(d.n, form, unit), key: key, duty: i, parent: g.Parent, above: above, report: domain.Report{Key: key}}
+				n := &slots[j]
+				*n = slot{id: newSlotID(d.n, form, unit.n), unit: unit, above: above, duty: i, report: domain.Report{Key: key},
+					compliance: make([]complianceState, 0, 3), answers: make([]answerState, 0, 2)}
 				if w.slots[n.id] != nil {
 					continue // a unit owes a form once a day, under the first duty that it holds
 				}
@@ -116,18 +121,6 @@ func (w *set) open(s step, e domain.DayOpened) error {
 		d.duties = append(d.duties, duty)
 	}
 	return nil
-}
-
-// number is a unit's number, 0 for none.
-func (w *set) number(code domain.UnitCode) (int64, error) {
-	if code == "" {
-		return 0, nil
-	}
-	u, err := w.numberedUnit(code)
-	if err != nil {
-		return 0, err
-	}
-	return u.n, nil
 }
 
 func (w *set) numberedForm(f domain.FormID) int64 {
@@ -168,9 +161,9 @@ func (w *set) dayNumbered(n int64) (*dayRow, error) {
 // obligation says with domain's own rule what a unit owes on the day, as the grants stand.
 func (d *dayRow) obligation(r domain.Regime, s *slot) (domain.Obligation, error) {
 	duty := d.duties[s.duty]
-	duty.Groups = []domain.DutyGroup{{Parent: s.parent, Units: []domain.UnitCode{s.key.Unit}}}
+	duty.Groups = []domain.DutyGroup{{Parent: s.parent(), Units: []domain.UnitCode{s.unit.code}}}
 	day := domain.Day{}.Apply(domain.Fact{Event: domain.DayOpened{Regime: d.key.regime, Date: d.key.date, RegimeVersion: d.regimeVersion, Duties: []domain.DayDuty{duty}}})
-	return day.Obligation(r, s.key)
+	return day.Obligation(r, s.key())
 }
 
 // owes takes over what bears on a slot from its regime.

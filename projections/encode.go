@@ -2,6 +2,7 @@ package projections
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -48,6 +49,22 @@ func (o *object) flag(n string, v bool) {
 	}
 }
 
+// changed writes a number that is not what it was.
+func (o *object) changed(n string, was, is int64) {
+	if is != was {
+		o.name(n)
+		*o = strconv.AppendInt(*o, is, 10)
+	}
+}
+
+// changedFlag writes a flag that is not what it was.
+func (o *object) changedFlag(n string, was, is bool) {
+	if is != was {
+		o.name(n)
+		*o = strconv.AppendBool(*o, is)
+	}
+}
+
 func (o *object) raw(n string, v []byte) {
 	o.name(n)
 	*o = append(*o, v...)
@@ -57,20 +74,30 @@ func (o *object) end() { *o = append(*o, '}') }
 
 // appendText writes a JSON string. Text in the ledger is valid UTF-8: the schemas refuse anything else on the way in.
 func appendText(b []byte, s string) []byte {
-	plain := true
+	plain, ascii := true, true
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
-			plain = false
-			break
-		}
+		c := s[i]
+		plain = plain && c >= 0x20 && c != '"' && c != '\\'
+		ascii = ascii && c < 0x80
 	}
-	if plain {
+	if plain && (ascii || utf8.ValidString(s)) {
 		b = append(b, '"')
 		b = append(b, s...)
 		return append(b, '"')
 	}
 	b, _ = jsontext.AppendQuote(b, s) // bytes that are no UTF-8 are replaced, never refused
 	return b
+}
+
+func appendTexts[S ~string](b []byte, texts []S) []byte {
+	b = append(b, '[')
+	for i, t := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, string(t))
+	}
+	return append(b, ']')
 }
 
 // appendElement adds an element to a JSON array that lacks its closing bracket.

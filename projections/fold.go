@@ -18,13 +18,18 @@ type step struct {
 	fact     domain.Fact
 	place    string
 	key      domain.ReportKey // of a report's stream
-	entry    []byte           // its entry in the history row, without the instant it became known
-	figures  []byte           // its part of a synthesis row, likewise
+	entry    []byte           // its entry in the history, without the instant it became known
 	err      error            // why it could not be decoded
 }
 
+// preparer decodes events. It is one goroutine's own: the entries it writes lie side by side in its pages.
+type preparer struct{ page []byte }
+
+// pageBytes of entries are allocated at once: a rebuild holds them by the million, and the collector counts objects.
+const pageBytes = 64 << 10
+
 // prepare decodes one event. It never fails: what cannot be read is a step with an error, which the fold parks.
-func prepare(e eventlog.Recorded) step {
+func (p *preparer) prepare(e eventlog.Recorded) step {
 	s := step{recorded: e, place: e.Position.String()}
 	s.fact, s.err = schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt,
 		Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
@@ -39,9 +44,17 @@ func prepare(e eventlog.Recorded) step {
 			return s
 		}
 		s.key = k
-		if s.entry, s.err = n.appendTail(make([]byte, 0, 512)); s.err == nil && n.Version > 0 && n.FormVersion > 0 {
-			s.figures = n.appendContribution(make([]byte, 0, 256))
+		if cap(p.page)-len(p.page) < 4<<10 {
+			p.page = make([]byte, 0, pageBytes)
 		}
+		start := len(p.page)
+		page, err := n.appendTail(p.page)
+		if err != nil {
+			s.err = err
+			return s
+		}
+		p.page = page
+		s.entry = page[start:len(page):len(page)]
 	}
 	return s
 }
@@ -93,6 +106,7 @@ type set struct {
 	numbered numbers
 
 	newForms []domain.FormID
+	lastDay  *dayRow
 
 	// Only a bulk fold keeps these two; a live one asks its source.
 	ofUnit map[int64][]slotID
@@ -222,11 +236,9 @@ func (w *set) applyReport(s step) error {
 	slot.report = slot.report.Apply(s.fact)
 	slot.slim()
 	slot.next++
-	slot.history = appendEntry(slot.history, w.known, s.entry)
-	slot.dirty |= dirtyHistory
+	slot.entries = append(slot.entries, heldEntry{w.known, s.entry})
+	slot.dirty |= dirtyRow
 	if slot.version() != before {
-		slot.synthesis = appendEntry(slot.synthesis, w.known, s.figures)
-		slot.dirty |= dirtySynthesis
 		if err := w.consolidated(slot); err != nil {
 			return err
 		}
@@ -241,10 +253,14 @@ func (w *set) applyReport(s step) error {
 
 // slotOf finds an obligation by name, or nil when no opened day has it.
 func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
-	day, err := w.day(dayKey{k.Regime, k.Date})
-	if err != nil || day == nil {
-		return nil, err
+	if w.lastDay == nil || w.lastDay.key != (dayKey{k.Regime, k.Date}) { // facts of a day come together
+		day, err := w.day(dayKey{k.Regime, k.Date})
+		if err != nil || day == nil {
+			return nil, err
+		}
+		w.lastDay = day
 	}
+	day := w.lastDay
 	unit, err := w.unit(k.Unit)
 	form := w.forms[k.Form]
 	if err != nil || unit == nil || form == 0 {
@@ -335,7 +351,7 @@ func (w *set) slotsBelow(u *unitRow) ([]*slot, error) {
 		slices.Sort(ids)
 		return w.gather(ids), nil
 	}
-	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsBelow(u.n) }, func(s *slot) bool { return s.above == u.n && s.vacant() })
+	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsBelow(u.n) }, func(s *slot) bool { return s.aboveN() == u.n && s.vacant() })
 }
 
 func (w *set) gather(ids []slotID) []*slot {

@@ -18,6 +18,10 @@ type batch struct {
 // follow reads the log after a position and decodes ahead of whoever takes the batches: several batches at once, one per
 // decoder, handed over in log order. It ends when ctx ends, when yield gives false, or with the log's error.
 func follow(ctx context.Context, log eventlog.Log, after eventlog.Position, size, decoders int, yield func(batch) bool) error {
+	return followWith(ctx, func() func(eventlog.Recorded) step { return new(preparer).prepare }, log, after, size, decoders, yield)
+}
+
+func followWith(ctx context.Context, decoder func() func(eventlog.Recorded) step, log eventlog.Log, after eventlog.Position, size, decoders int, yield func(batch) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -56,6 +60,7 @@ func follow(ctx context.Context, log eventlog.Log, after eventlog.Position, size
 	})
 	for range decoders {
 		readers.Go(func() {
+			prepare := decoder()
 			for w := range todo {
 				w.batch.steps = make([]step, len(w.events))
 				for i, e := range w.events {

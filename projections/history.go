@@ -19,13 +19,13 @@ type entry struct {
 	Known    instant         `json:"n"`
 	Kind     string          `json:"k"`
 	Received instant         `json:"r"`
-	Recorded instant         `json:"t"`
+	Recorded instant         `json:"t"` // 0: as it became known
 	EventID  string          `json:"e"`
 	Actor    domain.PersonID `json:"a"`
 	Role     domain.Role     `json:"o"`
 	Channel  domain.Channel  `json:"c"`
-	Revision uint64          `json:"i"`
 	Place    string          `json:"p"`
+	Revision uint64          `json:"-"` // its place in the row
 
 	Version        int                   `json:"v"`
 	FormVersion    int                   `json:"fv"`
@@ -42,8 +42,8 @@ type entry struct {
 	RegimeVersion  int                   `json:"rv"`
 	Breach         domain.BreachKind     `json:"b"`
 	Duty           domain.DutyID         `json:"du"`
-	Text           string                `json:"x"` // reason, explanation, text of a reminder
-	By             domain.PersonID       `json:"by"`
+	Text           string                `json:"x"`  // reason, explanation, text of a reminder
+	By             domain.PersonID       `json:"by"` // "": the actor
 	Capacity       domain.Capacity       `json:"ca"`
 	Title          string                `json:"ti"`
 	Authority      string                `json:"au"`
@@ -64,9 +64,9 @@ func entryOf(f domain.Fact, place string) (entry, bool) {
 		n.Version, n.FormVersion, n.Figures, n.Nil, n.Note, n.Digest = e.Version, e.FormVersion, e.Figures, e.Nil, e.Note, e.Digest
 		n.Correction, n.Text, n.Findings, n.Children, n.Missing = e.Correction, e.Reason, e.Findings, e.Children, e.Missing
 	case domain.ReportReturned:
-		n.Version, n.Digest, n.Text, n.By = e.Version, e.Digest, e.Reason, e.ReturnedBy
+		n.Version, n.Text, n.By = e.Version, e.Reason, e.ReturnedBy
 	case domain.ReportSignedOff:
-		n.Version, n.Digest, n.By, n.Capacity, n.Title = e.Version, e.Digest, e.Signer, e.Capacity, e.Title
+		n.Version, n.By, n.Capacity, n.Title = e.Version, e.Signer, e.Capacity, e.Title
 		n.Authority, n.CheckpointSeen = e.Authority, e.CheckpointSeen
 	case domain.DeadlineBreached:
 		n.Version, n.Breach, n.Due, n.RegimeVersion, n.Duty = e.Version, e.Breach, at(e.Due), e.RegimeVersion, e.Duty
@@ -82,6 +82,9 @@ func entryOf(f domain.Fact, place string) (entry, bool) {
 		n.Via, n.Text, n.By = e.Via, e.Text, e.SentBy
 	default:
 		return n, false
+	}
+	if n.By == n.Actor {
+		n.By = ""
 	}
 	return n, true
 }
@@ -122,18 +125,16 @@ func (n entry) fact(k domain.ReportKey) domain.Fact {
 	return f
 }
 
-// appendTail writes the entry without its first member, the instant it became known, which only the ordered fold can
-// say: everything else is written by the decoders, in parallel.
-func (n entry) appendTail(b []byte) ([]byte, error) {
+// appendTail writes the entry without the instant it became known, which only the ordered fold can say: everything else is
+// written by the decoders, in parallel. An act that names a version has that version's digest, so it is not repeated.
+func (n *entry) appendTail(b []byte) ([]byte, error) {
 	o := object(append(b, `"k":`...))
 	o = appendText(o, n.Kind)
 	o.number("r", int64(n.Received))
-	o.number("t", int64(n.Recorded))
 	o.text("e", n.EventID)
 	o.text("a", string(n.Actor))
 	o.text("o", string(n.Role))
 	o.text("c", string(n.Channel))
-	o.number("i", int64(n.Revision))
 	o.text("p", n.Place)
 	o.number("v", int64(n.Version))
 	o.number("fv", int64(n.FormVersion))
@@ -159,7 +160,7 @@ func (n entry) appendTail(b []byte) ([]byte, error) {
 	}
 	if len(n.Missing) > 0 {
 		o.name("mi")
-		o = appendUnits(o, n.Missing)
+		o = appendTexts(o, n.Missing)
 	}
 	o.number("d", int64(n.Due))
 	o.number("rv", int64(n.RegimeVersion))
@@ -176,17 +177,28 @@ func (n entry) appendTail(b []byte) ([]byte, error) {
 	return o, nil
 }
 
-// appendEntry adds an entry to a history row.
-func appendEntry(array []byte, known instant, tail []byte) []byte {
-	if len(array) == 0 {
-		array = append(array, '[')
-	} else {
-		array = append(array, ',')
+// historyRow is the whole row: what was loaded and what came after.
+func (s *slot) historyRow() string {
+	if len(s.history)+len(s.entries) == 0 {
+		return ""
 	}
-	array = append(array, `{"n":`...)
-	array = strconv.AppendInt(array, int64(known), 10)
-	array = append(array, ',')
-	return append(array, tail...)
+	size := len(s.history) + 2
+	for _, e := range s.entries {
+		size += len(e.tail) + 32
+	}
+	b := append(make([]byte, 0, size), s.history...)
+	for _, e := range s.entries {
+		if len(b) == 0 {
+			b = append(b, '[')
+		} else {
+			b = append(b, ',')
+		}
+		b = append(b, `{"n":`...)
+		b = strconv.AppendInt(b, int64(e.known), 10)
+		b = append(b, ',')
+		b = append(b, e.tail...)
+	}
+	return string(append(b, ']'))
 }
 
 func appendFigures(b []byte, f domain.Figures) []byte {
@@ -219,17 +231,6 @@ func appendPins(b []byte, pins []domain.ChildPin) []byte {
 	return append(b, ']')
 }
 
-func appendUnits(b []byte, units []domain.UnitCode) []byte {
-	b = append(b, '[')
-	for i, u := range units {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendText(b, string(u))
-	}
-	return append(b, ']')
-}
-
 // entriesUntil reads the entries of a history row that were known at an instant.
 func entriesUntil(row string, known instant) ([]entry, error) {
 	if row == "" {
@@ -239,9 +240,24 @@ func entriesUntil(row string, known instant) ([]entry, error) {
 	if err := json.Unmarshal([]byte(row), &all); err != nil {
 		return nil, fmt.Errorf("projections: history row: %w", err)
 	}
-	for i, e := range all {
+	for i := range all {
+		e := &all[i]
 		if e.Known > known {
 			return all[:i], nil
+		}
+		e.Revision = uint64(i)
+		if e.Recorded == 0 {
+			e.Recorded = e.Known
+		}
+		if e.By == "" {
+			e.By = e.Actor
+		}
+		if e.Digest == "" && e.Version > 0 { // of the version that an act names
+			for j := range all[:i] {
+				if all[j].isVersion() && all[j].Version == e.Version {
+					e.Digest = all[j].Digest
+				}
+			}
 		}
 	}
 	return all, nil

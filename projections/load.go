@@ -43,14 +43,12 @@ func (w *set) restore(r storedSlot) (*slot, error) {
 	if day == nil || unit == nil {
 		return nil, fmt.Errorf("projections: row %d: its day or unit is missing", r.id)
 	}
-	s := &slot{id: r.id, duty: r.duty, above: r.parent, next: r.next,
-		key: domain.ReportKey{Regime: day.key.regime, Form: w.formByN[r.id.form()], Unit: unit.code, Date: day.key.date}}
+	s := &slot{id: r.id, unit: unit, duty: r.duty, next: r.next}
+	key := domain.ReportKey{Regime: day.key.regime, Form: w.formByN[r.id.form()], Unit: unit.code, Date: day.key.date}
 	if r.parent != 0 {
-		above, err := w.unitNumbered(r.parent)
-		if err != nil {
+		if s.above, err = w.unitNumbered(r.parent); err != nil {
 			return nil, err
 		}
-		s.parent = above.code
 	}
 	if s.compliance, err = readCompliance(r.compliance); err == nil {
 		s.answers, err = readAnswers(r.answers)
@@ -69,8 +67,8 @@ func (w *set) restore(r storedSlot) (*slot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.report = reportOf(s.key, entries)
-	s.history, s.synthesis = reopened(r.history), reopened(r.synthesis)
+	s.report = reportOf(key, entries)
+	s.history = reopened(r.history)
 	c := s.compliance[len(s.compliance)-1]
 	s.due, s.signOffDue, s.exempt, s.outOfDate = c.Due, c.SignOffDue, c.Exempt, c.OutOfDate
 	s.waiting = waitsForSignature(c.SignOff)
@@ -106,9 +104,7 @@ func (q stored) slotsIn(ids []slotID) ([]storedSlot, error) {
 		args[i] = int64(id)
 	}
 	in := "(" + strings.TrimSuffix(strings.Repeat("?,", len(ids)), ",") + ")"
-	rows, err := q.tx.QueryContext(q.ctx, q.g.sql(`SELECT c.id, c.duty, c.parent, c.doc, a.doc, COALESCE(h.doc, ''), COALESCE(h.next, 0), COALESCE(s.doc, '')
-		FROM {compliance} c JOIN {answerability} a ON a.id = c.id LEFT JOIN {history} h ON h.id = c.id LEFT JOIN {synthesis} s ON s.id = c.id
-		WHERE c.id IN `+in), args...)
+	rows, err := q.tx.QueryContext(q.ctx, q.g.sql(`SELECT id, duty, parent, next, compliance, answerability, history FROM {obligation} WHERE id IN `+in), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +113,7 @@ func (q stored) slotsIn(ids []slotID) ([]storedSlot, error) {
 	for rows.Next() {
 		var r storedSlot
 		var next int64
-		if err := rows.Scan(&r.id, &r.duty, &r.parent, &r.compliance, &r.answers, &r.history, &next, &r.synthesis); err != nil {
+		if err := rows.Scan(&r.id, &r.duty, &r.parent, &next, &r.compliance, &r.answers, &r.history); err != nil {
 			return nil, errors.Join(err, rows.Close())
 		}
 		r.next = uint64(next)
@@ -145,16 +141,16 @@ func (q stored) slotsIn(ids []slotID) ([]storedSlot, error) {
 }
 
 func (q stored) slotsOfDay(day int64) ([]slotID, error) {
-	return q.ids(`SELECT id FROM {compliance} WHERE id >= ? AND id < ?`, int64(newSlotID(day, 0, 0)), int64(newSlotID(day+1, 0, 0)))
+	return q.ids(`SELECT id FROM {obligation} WHERE id >= ? AND id < ?`, int64(newSlotID(day, 0, 0)), int64(newSlotID(day+1, 0, 0)))
 }
 
 func (q stored) slotsOfUnit(unit int64) ([]slotID, error) {
-	return q.ids(fmt.Sprintf(`SELECT c.id FROM {day} d CROSS JOIN {form} f CROSS JOIN {compliance} c WHERE c.id = d.n * %d + f.n * %d + ?`,
+	return q.ids(fmt.Sprintf(`SELECT o.id FROM {day} d CROSS JOIN {form} f CROSS JOIN {obligation} o WHERE o.id = d.n * %d + f.n * %d + ?`,
 		1<<(unitBits+formBits), 1<<unitBits), unit)
 }
 
 func (q stored) slotsBelow(unit int64) ([]slotID, error) {
-	return q.ids(`SELECT id FROM {answerability} WHERE above = ?`, unit)
+	return q.ids(`SELECT id FROM {obligation} WHERE vacant = ?`, unit)
 }
 
 func (q stored) ids(query string, args ...any) ([]slotID, error) {

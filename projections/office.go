@@ -93,19 +93,22 @@ func (w *set) office(unit domain.UnitCode) (*officeRow, error) {
 }
 
 // tenure is the place of the head at an instant among the office's tenures, counted from 1; 0 is a vacancy.
-func (w *set) tenure(unit domain.UnitCode, head func(domain.Office) (domain.Tenure, bool)) (int, error) {
-	if unit == "" {
+func (w *set) tenure(u *unitRow, head func(domain.Office) (domain.Tenure, bool)) (int, error) {
+	if u == nil {
 		return 0, nil
 	}
-	o, err := w.office(unit)
-	if err != nil || o == nil {
-		return 0, err
+	if u.office == nil {
+		o, err := w.office(u.code)
+		if err != nil || o == nil {
+			return 0, err
+		}
+		u.office = o
 	}
-	t, ok := head(o.state)
+	t, ok := head(u.office.state)
 	if !ok {
 		return 0, nil
 	}
-	return 1 + slices.Index(o.state.Tenures, t), nil
+	return 1 + slices.Index(u.office.state.Tenures, t), nil
 }
 
 func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {

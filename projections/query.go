@@ -324,7 +324,7 @@ func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status
 	for {
 		args[0] = int64(from)
 		var rows []row
-		err := r.query(`SELECT id, duty, parent, doc FROM {compliance}`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
+		err := r.query(`SELECT id, duty, parent, compliance FROM {obligation}`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
 			x := row{day: day}
 			var doc string
 			if err := s.Scan(&x.id, &x.duty, &x.parent, &doc); err != nil {
@@ -363,8 +363,8 @@ func slotName(k domain.ReportKey) Slot {
 	return Slot{Regime: k.Regime, Form: k.Form, Unit: k.Unit, Date: k.Date}
 }
 
-// docs reads one document per obligation from a table.
-func (r *reader) docs(t table, ids []slotID) (map[slotID]string, error) {
+// histories reads the history of each obligation.
+func (r *reader) histories(ids []slotID) (map[slotID]string, error) {
 	out := make(map[slotID]string, len(ids))
 	for len(ids) > 0 {
 		n := min(len(ids), slotsPerQuery)
@@ -372,11 +372,11 @@ func (r *reader) docs(t table, ids []slotID) (map[slotID]string, error) {
 		for i, id := range ids[:n] {
 			args[i] = int64(id)
 		}
-		err := r.query(`SELECT id, doc FROM {`+t.Name+`} WHERE id IN (`+strings.TrimSuffix(strings.Repeat("?,", n), ",")+`)`, args, func(rows *sql.Rows) error {
+		err := r.query(`SELECT id, history FROM {obligation} WHERE id IN (`+strings.TrimSuffix(strings.Repeat("?,", n), ",")+`)`, args, func(rows *sql.Rows) error {
 			var id slotID
-			var doc string
-			err := rows.Scan(&id, &doc)
-			out[id] = doc
+			var history string
+			err := rows.Scan(&id, &history)
+			out[id] = history
 			return err
 		})
 		if err != nil {
@@ -389,11 +389,11 @@ func (r *reader) docs(t table, ids []slotID) (map[slotID]string, error) {
 
 // entries reads the history of an obligation as known at the reader's instant.
 func (r *reader) entries(id slotID) ([]entry, error) {
-	docs, err := r.docs(tableHistory, []slotID{id})
+	rows, err := r.histories([]slotID{id})
 	if err != nil {
 		return nil, err
 	}
-	return entriesUntil(docs[id], r.known)
+	return entriesUntil(rows[id], r.known)
 }
 
 // one finds an obligation by name; false when it did not exist at the reader's instant.

@@ -67,20 +67,22 @@ func (v *Views) rebuild(ctx context.Context, progress func(Progress), park bool)
 	if err != nil {
 		return fmt.Errorf("projections: rebuild: %w", err)
 	}
-	g, err := v.store.begin(ctx, v.fingerprint)
-	if err != nil {
-		return fmt.Errorf("projections: rebuild: %w", err)
-	}
-	if err := v.writeAll(ctx, g, w, report); err != nil {
-		return errors.Join(fmt.Errorf("projections: rebuild: %w", err), g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
-	}
-	report(Progress{Phase: "catch up", Events: w.events, Total: w.events})
-	at := w.position()
-	if err := v.takeOver(ctx, g, at); err != nil {
-		return errors.Join(fmt.Errorf("projections: rebuild: %w", err), g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
-	}
-	report(Progress{Phase: "done", Events: at.events, Total: at.events})
-	return nil
+	return v.store.alone(ctx, func(ctx context.Context) error {
+		g, err := v.store.begin(ctx, v.fingerprint)
+		if err != nil {
+			return fmt.Errorf("projections: rebuild: %w", err)
+		}
+		if err := v.writeAll(ctx, g, w, report); err != nil {
+			return errors.Join(fmt.Errorf("projections: rebuild: %w", err), g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
+		}
+		report(Progress{Phase: "catch up", Events: w.events, Total: w.events})
+		at := w.position()
+		if err := v.takeOver(ctx, g, at); err != nil {
+			return errors.Join(fmt.Errorf("projections: rebuild: %w", err), g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
+		}
+		report(Progress{Phase: "done", Events: at.events, Total: at.events})
+		return nil
+	})
 }
 
 // foldAll folds the log in memory, up to a position, or to its end when that is zero. park keeps going past an event that
@@ -138,7 +140,10 @@ func (v *Views) writeAll(ctx context.Context, g *generation, w *set, report func
 	}
 	written := int64(0)
 	for _, r := range w.changes(true) {
-		if err := g.insert(ctx, tx, r, ""); err != nil {
+		if r.n == 0 {
+			continue
+		}
+		if err := g.dialect.insert(ctx, tx, g.n, r, ""); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 		written += int64(r.n)
@@ -158,9 +163,9 @@ func (v *Views) writeAll(ctx context.Context, g *generation, w *set, report func
 
 func (v *Views) index(ctx context.Context, db *sql.DB, g *generation) error {
 	for _, t := range tables {
-		for _, i := range t.Indexes {
-			if _, err := db.ExecContext(ctx, g.dialect.createIndex(g.n, t, i)); err != nil {
-				return fmt.Errorf("projections: index %s (%s): %w", t.Name, i.Columns, err)
+		for _, statement := range g.dialect.index(g.n, t) {
+			if _, err := db.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("projections: index %s: %w", t.Name, err)
 			}
 		}
 	}
@@ -170,19 +175,48 @@ func (v *Views) index(ctx context.Context, db *sql.DB, g *generation) error {
 // takeOver brings a finished generation to where the live one stands, holding batches back meanwhile, and makes it the
 // live one: readers never go back.
 func (v *Views) takeOver(ctx context.Context, g *generation, at position) error {
-	if err := v.store.finish(g); err != nil {
+	if err := v.store.finish(ctx, g); err != nil {
 		return err
 	}
 	v.apply.Lock()
 	defer v.apply.Unlock()
 	var w *set
-	live := v.position()
-	ahead := v.checkAhead(ctx, live)
-	if ahead != nil && !errors.Is(ahead, ErrAhead) {
-		return ahead
+	for {
+		if err := v.refresh(ctx); err != nil {
+			return err
+		}
+		live := v.position()
+		ahead := v.checkAhead(ctx, live)
+		if ahead != nil && !errors.Is(ahead, ErrAhead) {
+			return ahead
+		}
+		// Views that are ahead of the log hold nothing to catch up with: they are what is being mended.
+		if ahead == nil {
+			var err error
+			if w, at, err = v.bring(ctx, g, w, at, live); err != nil {
+				return err
+			}
+		}
+		err := v.store.publish(ctx, g, at.at, ahead != nil)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errBehind) { // another process applied more meanwhile
+			return err
+		}
 	}
-	// Views that are ahead of the log hold nothing to catch up with: they are what is being mended.
-	for ahead == nil && at.at.Compare(live.at) < 0 {
+	v.live = w
+	v.mu.Lock()
+	v.retired = append(v.retired, v.current)
+	v.current = g
+	v.mu.Unlock()
+	v.moved(at)
+	return nil
+}
+
+// bring applies the log to a generation that is not live yet, from where it stands to where the live one stands.
+func (v *Views) bring(ctx context.Context, g *generation, w *set, at, live position) (*set, position, error) {
+	for at.at.Compare(live.at) < 0 {
 		var failed error
 		err := follow(ctx, v.config.Log, at.at, v.config.BatchSize, v.config.Decoders, func(b batch) bool {
 			if len(b.steps) > 0 {
@@ -194,17 +228,8 @@ func (v *Views) takeOver(ctx context.Context, g *generation, at position) error 
 			return at.at.Compare(live.at) < 0 && !b.caughtUp
 		})
 		if err := errors.Join(failed, err); err != nil {
-			return err
+			return nil, at, err
 		}
 	}
-	if err := v.store.publish(ctx, g); err != nil {
-		return err
-	}
-	v.live = w
-	v.mu.Lock()
-	v.retired = append(v.retired, v.current)
-	v.current = g
-	v.mu.Unlock()
-	v.moved(at)
-	return nil
+	return w, at, nil
 }

@@ -60,7 +60,7 @@ func (w *set) grantChanged(r *regimeRow, date domain.Date, duties []domain.DutyI
 		return err
 	}
 	for _, s := range slots {
-		if len(duties) > 0 && !slices.Contains(duties, day.duties[s.duty].Duty) || len(units) > 0 && !slices.Contains(units, s.key.Unit) {
+		if len(duties) > 0 && !slices.Contains(duties, day.duties[s.duty].Duty) || len(units) > 0 && !slices.Contains(units, s.unit.code) {
 			continue
 		}
 		o, err := day.obligation(r.state, s)

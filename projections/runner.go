@@ -84,7 +84,7 @@ var errCaughtUp = errors.New("caught up")
 // transient reports whether the same batch may succeed when it is tried again at once. A fact that cannot be folded is
 // not among these: it is parked, not retried.
 func (v *Views) transient(err error) bool {
-	return (sqliteDialect{}).transient(err)
+	return v.store.dialect().transient(err)
 }
 
 // applyBatch folds a batch into the rows, in one transaction with the position.
@@ -152,6 +152,9 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 			_ = tx.Rollback() // the first error is the one to tell
 		}
 	}()
+	if err := v.store.hold(ctx, tx, g); err != nil {
+		return nil, err
+	}
 	from := stored{ctx, g, tx}
 	if w == nil {
 		w = newSet(from)
@@ -179,6 +182,9 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 		return nil, err
 	}
 	if err := g.advance(ctx, tx, at.at, w.position()); err != nil {
+		return nil, err
+	}
+	if err := v.store.announce(ctx, tx); err != nil {
 		return nil, err
 	}
 	if err := tx.Commit(); err != nil {

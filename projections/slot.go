@@ -70,13 +70,12 @@ func knownAt(t *time.Time) instant {
 // slot is one obligation in the working set: what its stream folds to, what bears on it from elsewhere, and the rows that
 // show it. Rows only grow: a change adds a state, known from the instant its fact was recorded.
 type slot struct {
-	id     slotID
-	key    domain.ReportKey
-	duty   int // index among the day's duties
-	parent domain.UnitCode
-	above  int64 // the parent's number, 0 when there is none
+	id    slotID
+	unit  *unitRow
+	above *unitRow // the unit it reports through; nil when there is none
+	duty  int      // index among the day's duties
 
-	// report is without figures and texts, which no rule of the views asks for; the history row has them.
+	// report is without figures and texts, which no rule of the views asks for; the history has them.
 	report domain.Report
 	next   uint64 // revision the next fact of the stream must have
 
@@ -87,24 +86,43 @@ type slot struct {
 	compliance []complianceState
 	answers    []answerState
 	breaches   []breachRow
-	history    []byte // JSON array without its closing bracket; nil while nothing happened
-	synthesis  []byte // likewise
-	waiting    bool   // stands in the sign-off queue
+	history    []byte      // JSON array without its closing bracket, as it was loaded
+	entries    []heldEntry // what came after
+	waiting    bool        // stands in the sign-off queue
 
 	dirty dirtyParts
+}
+
+// heldEntry is an entry of the history that is not in its row yet.
+type heldEntry struct {
+	known instant
+	tail  []byte
 }
 
 // dirtyParts says which rows of a slot are to be written.
 type dirtyParts uint8
 
 const (
-	dirtyCompliance dirtyParts = 1 << iota
-	dirtyAnswers
-	dirtyHistory
-	dirtySynthesis
+	dirtyRow dirtyParts = 1 << iota
 	dirtyBreaches
 	dirtyQueue
 )
+
+func (s *slot) key() domain.ReportKey { return s.report.Key }
+
+func (s *slot) parent() domain.UnitCode {
+	if s.above == nil {
+		return ""
+	}
+	return s.above.code
+}
+
+func (s *slot) aboveN() int64 {
+	if s.above == nil {
+		return 0
+	}
+	return s.above.n
+}
 
 // version is the number of the newest version, 0 while nothing was filed.
 func (s *slot) version() int { return len(s.report.Versions) }

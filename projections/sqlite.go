@@ -13,6 +13,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/answerable-ledger/answerable/eventlog"
 )
 
 // sqliteDialect keeps each generation in a file of its own beside the registry file: a rebuild can then write without a
@@ -22,7 +24,6 @@ type sqliteDialect struct{}
 
 func (sqliteDialect) bind(query string) string   { return query }
 func (sqliteDialect) name(_ int, t table) string { return t.Name }
-func (sqliteDialect) rowsPerStatement() int      { return 16 }
 func (sqliteDialect) create(_ int, t table) string {
 	var cols []string
 	for i, c := range t.Columns {
@@ -41,17 +42,23 @@ func (sqliteDialect) create(_ int, t table) string {
 	return fmt.Sprintf("CREATE TABLE %s (%s, PRIMARY KEY (%s)) WITHOUT ROWID", t.Name, strings.Join(cols, ", "), strings.Join(t.keyNames(), ", "))
 }
 
-func (sqliteDialect) createIndex(_ int, t table, i index) string {
-	unique, where := "", ""
-	if i.Unique {
-		unique = "UNIQUE "
+func (sqliteDialect) index(_ int, t table) []string {
+	var out []string
+	for _, i := range t.Indexes {
+		out = append(out, i.create(t, t.Name))
 	}
-	if i.Where != "" {
-		where = " WHERE " + i.Where
-	}
-	name := t.Name + "_" + strings.NewReplacer(", ", "_").Replace(i.Columns)
-	return fmt.Sprintf("CREATE %sINDEX %s ON %s (%s)%s", unique, name, t.Name, i.Columns, where)
+	return out
 }
+
+// rowsPerInsert is how many rows a statement takes at best. Measured.
+const rowsPerInsert = 16
+
+func (d sqliteDialect) insert(ctx context.Context, tx *sql.Tx, _ int, r rows, conflict string) error {
+	return insertRows(ctx, tx, d, r.table.Name, r, conflict, rowsPerInsert)
+}
+
+func (sqliteDialect) clean(text string) string               { return text }
+func (sqliteDialect) patient(context.Context, *sql.Tx) error { return nil }
 
 func (sqliteDialect) transient(err error) bool {
 	var e *sqlite.Error
@@ -63,14 +70,6 @@ func (sqliteDialect) transient(err error) bool {
 		return true
 	}
 	return false
-}
-
-func (t table) keyNames() []string {
-	var out []string
-	for _, c := range t.Columns[:t.Key] {
-		out = append(out, c.Name)
-	}
-	return out
 }
 
 // sqliteStore is the registry file and the generations beside it.
@@ -96,7 +95,7 @@ func uri(path string, readOnly bool) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-func openSQLite(path string, readOnly bool) (*sqliteStore, error) {
+func openSQLite(path string, readOnly bool) (store, error) {
 	if readOnly {
 		if _, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("projections: open %s: %w", path, err)
@@ -116,16 +115,26 @@ func openSQLite(path string, readOnly bool) (*sqliteStore, error) {
 	return s, nil
 }
 
-func (s *sqliteStore) close() error { return s.registry.Close() }
+func (s *sqliteStore) close() error     { return s.registry.Close() }
+func (s *sqliteStore) dialect() dialect { return sqliteDialect{} }
 
-// The states of a generation.
-const (
-	stateBuilding = "building" // being written; of no use when its writer is gone
-	stateLive     = "live"     // the one readers see
-	stateRetired  = "retired"
-)
+// The log's file has one writer, and it is the one that applies: nobody else makes or replaces a generation.
+func (s *sqliteStore) alone(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
+func (s *sqliteStore) hold(context.Context, *sql.Tx, *generation) error               { return nil }
+func (s *sqliteStore) announce(context.Context, *sql.Tx) error                        { return nil }
 
-// live opens the generation readers see, or gives nil when there is none.
+func (s *sqliteStore) tidy(ctx context.Context) error {
+	return errors.Join(s.discard(ctx, stateBuilding), s.discard(ctx, stateRetired))
+}
+
+func (s *sqliteStore) liveNumber(ctx context.Context) (n int, err error) {
+	err = s.registry.QueryRowContext(ctx, `SELECT n FROM generation WHERE state = ?`, stateLive).Scan(&n)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	return n, nil
+}
+
 func (s *sqliteStore) live(ctx context.Context) (*generation, error) {
 	g := &generation{dialect: sqliteDialect{}}
 	err := s.registry.QueryRowContext(ctx, `SELECT n, fingerprint FROM generation WHERE state = ?`, stateLive).Scan(&g.n, &g.fingerprint)
@@ -168,8 +177,7 @@ func (s *sqliteStore) file(n int) string {
 	return strings.TrimSuffix(s.path, ext) + "-" + strconv.Itoa(n) + ext
 }
 
-// begin makes the empty tables of a new generation. It is written without a journal: until it is live it can be thrown
-// away. What an earlier process left half built goes first.
+// begin writes without a journal: until the generation is live it can be thrown away.
 func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generation, error) {
 	if err := s.discard(ctx, stateBuilding); err != nil {
 		return nil, err
@@ -193,9 +201,8 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 	return g, nil
 }
 
-// finish makes what was written durable and opens it as a live generation is opened. The file is synced while no
-// connection has it open: closing any descriptor of a file drops the process's locks on it.
-func (s *sqliteStore) finish(g *generation) error {
+// finish syncs the file while no connection has it open: closing any descriptor of a file drops the process's locks on it.
+func (s *sqliteStore) finish(_ context.Context, g *generation) error {
 	if err := g.write.Close(); err != nil {
 		return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
 	}
@@ -208,8 +215,7 @@ func (s *sqliteStore) finish(g *generation) error {
 	return s.connect(g)
 }
 
-// publish makes a generation the one readers see, in one transaction.
-func (s *sqliteStore) publish(ctx context.Context, g *generation) error {
+func (s *sqliteStore) publish(ctx context.Context, g *generation, _ eventlog.Position, _ bool) error {
 	tx, err := s.registry.BeginTx(ctx, nil)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `UPDATE generation SET state = ? WHERE state = ?`, stateRetired, stateLive)
@@ -228,7 +234,6 @@ func (s *sqliteStore) publish(ctx context.Context, g *generation) error {
 	return nil
 }
 
-// discard removes the generations in a state.
 func (s *sqliteStore) discard(ctx context.Context, state string) error {
 	rows, err := s.registry.QueryContext(ctx, `SELECT n FROM generation WHERE state = ?`, state)
 	if err != nil {

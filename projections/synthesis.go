@@ -7,36 +7,38 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
 
-// contribution is what one version of a report brings to the totals it belongs to, from an instant of knowledge on. Totals
-// are added up when they are asked for: a stored total of an area would be written anew by every report in it, and
-// once more for everything that was ever known of it.
+// Totals are added up when they are asked for, from the reports' own rows: a stored total of an area would be written anew
+// by every report in it, and once more for everything that was ever known of it.
+
+// contribution is what one version of a report brings to the totals it belongs to: the few members of an entry that
+// matter here.
 type contribution struct {
-	From    instant        `json:"n"`
+	Known   instant        `json:"n"`
+	Kind    string         `json:"k"`
 	Version int            `json:"v"`
 	Digest  string         `json:"h"`
 	Figures domain.Figures `json:"g"`
 }
 
-func (c contribution) known() instant { return c.From }
-
-// appendContribution writes the contribution of a version, without the instant it became known.
-func (n entry) appendContribution(b []byte) []byte {
-	o := object(append(b, `"v":`...))
-	o = strconv.AppendInt(o, int64(n.Version), 10)
-	o.text("h", n.Digest)
-	if len(n.Figures) > 0 {
-		o.name("g")
-		o = appendFigures(o, n.Figures)
+// contributionAt is the newest version known at an instant.
+func contributionAt(history string, known instant) (contribution, error) {
+	var newest contribution
+	var all []contribution
+	if err := json.Unmarshal([]byte(history), &all); err != nil {
+		return newest, err
 	}
-	o.end()
-	return o
+	for _, c := range all {
+		if c.Known <= known && (entry{Kind: c.Kind}).isVersion() {
+			newest = c
+		}
+	}
+	return newest, nil
 }
 
 // consolidated looks, when a consolidated report has a new version, for children that changed before it was recorded.
@@ -66,7 +68,7 @@ func (w *set) consolidated(s *slot) error {
 	}
 	for _, id := range ids {
 		if child := w.slots[id]; child != nil {
-			newest[child.key.Unit] = child.version()
+			newest[child.unit.code] = child.version()
 		}
 	}
 	s.outOfDate = domain.OutOfDate(v.Content.Children, v.Missing, newest)
@@ -85,14 +87,14 @@ func childrenOf(v domain.Version) []domain.UnitCode {
 // (rule 9). Only the one child is judged: the marks of the others stand.
 func (w *set) childChanged(s *slot) error {
 	day, err := w.dayNumbered(s.id.day())
-	if err != nil || s.above == 0 {
+	if err != nil || s.above == nil {
 		return err
 	}
 	for _, duty := range day.duties {
-		if duty.Consolidates != s.key.Form {
+		if duty.Consolidates != s.key().Form {
 			continue
 		}
-		parent, err := w.slot(newSlotID(day.n, w.forms[duty.Form], s.above))
+		parent, err := w.slot(newSlotID(day.n, w.forms[duty.Form], s.above.n))
 		if err != nil {
 			return err
 		}
@@ -103,11 +105,11 @@ func (w *set) childChanged(s *slot) error {
 		if !filed {
 			continue
 		}
-		marked := domain.OutOfDate(only(v.Content.Children, s.key.Unit), onlyMissing(v.Missing, s.key.Unit), map[domain.UnitCode]int{s.key.Unit: s.version()})
+		marked := domain.OutOfDate(only(v.Content.Children, s.unit.code), onlyMissing(v.Missing, s.unit.code), map[domain.UnitCode]int{s.unit.code: s.version()})
 		if len(marked) == 0 {
 			continue
 		}
-		parent.outOfDate = withUnit(parent.outOfDate, s.key.Unit)
+		parent.outOfDate = withUnit(parent.outOfDate, s.unit.code)
 		w.complianceChanged(parent)
 	}
 	return nil
@@ -180,7 +182,7 @@ func (r *reader) totals(form domain.FormID, rows []row, area domain.UnitCode) ([
 	for i, x := range rows {
 		ids[i] = x.id
 	}
-	docs, err := r.docs(tableSynthesis, ids)
+	histories, err := r.histories(ids)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +196,7 @@ func (r *reader) totals(form domain.FormID, rows []row, area domain.UnitCode) ([
 	}
 	var out []SynthesisTotal
 	for _, code := range slices.Sorted(maps.Keys(groups)) {
-		t, err := r.total(form, code, groups[code], docs)
+		t, err := r.total(form, code, groups[code], histories)
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +205,7 @@ func (r *reader) totals(form domain.FormID, rows []row, area domain.UnitCode) ([
 	return out, nil
 }
 
-func (r *reader) total(id domain.FormID, area domain.UnitCode, rows []row, docs map[slotID]string) (SynthesisTotal, error) {
+func (r *reader) total(id domain.FormID, area domain.UnitCode, rows []row, histories map[slotID]string) (SynthesisTotal, error) {
 	day := rows[0].day
 	form, ok := r.v.config.Registry.Form(id, day.duties[rows[0].duty].FormVersion)
 	if current, found := r.v.config.Registry.CurrentForm(id); !ok && found {
@@ -244,11 +246,10 @@ func (r *reader) total(id domain.FormID, area domain.UnitCode, rows []row, docs 
 		if len(x.state.OutOfDate) > 0 {
 			t.OutOfDate = append(t.OutOfDate, unit)
 		}
-		var all []contribution
-		if err := json.Unmarshal([]byte(docs[x.id]), &all); err != nil {
-			return t, fmt.Errorf("projections: synthesis row of %s: %w", unit, err)
+		c, err := contributionAt(histories[x.id], r.known)
+		if err != nil {
+			return t, fmt.Errorf("projections: history of %s: %w", unit, err)
 		}
-		c, _ := stateAt(all, r.known, contribution.known)
 		t.MadeOf = append(t.MadeOf, domain.ChildPin{Unit: unit, Version: c.Version, Digest: c.Digest})
 		for name, n := range c.Figures {
 			s := sums[name]

@@ -18,7 +18,8 @@ type unitRow struct {
 	code  domain.UnitCode
 	state domain.Unit
 	chronicle
-	dirty bool
+	office *officeRow // nil until it was looked for and found
+	dirty  bool
 }
 
 func (w *set) applyUnit(s step) error {

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -49,7 +48,7 @@ var (
 // Views answers questions from the rows of one generation, and keeps these up with the log.
 type Views struct {
 	config      Config
-	store       *sqliteStore
+	store       store
 	fingerprint string
 	readOnly    bool
 	metrics     *meters
@@ -100,10 +99,6 @@ func open(c Config, readOnly bool) (*Views, error) {
 	if c.Decoders <= 0 {
 		c.Decoders = runtime.GOMAXPROCS(0)
 	}
-	fp, err := fingerprint(sqliteDialect{})
-	if err != nil {
-		return nil, err
-	}
 	m, err := newMeters(c.Metrics)
 	if err != nil {
 		return nil, err
@@ -112,31 +107,24 @@ func open(c Config, readOnly bool) (*Views, error) {
 	if err != nil {
 		return nil, err
 	}
+	fp, err := fingerprint(store.dialect())
+	if err != nil {
+		return nil, errors.Join(err, store.close())
+	}
 	return &Views{config: c, store: store, fingerprint: fp, readOnly: readOnly, metrics: m, advanced: make(chan struct{})}, nil
 }
 
 // start finds the live generation and judges it against the log.
 func (v *Views) start(ctx context.Context) error {
-	for _, state := range []string{stateBuilding, stateRetired} { // a rebuild that died, and what one left behind
-		if err := v.store.discard(ctx, state); err != nil {
-			return err
-		}
+	if err := v.store.tidy(ctx); err != nil {
+		return err
 	}
 	g, err := v.store.live(ctx)
 	if err != nil && !v.config.Mend {
 		return err
 	}
 	if g == nil || err != nil {
-		if g, err = v.store.begin(ctx, v.fingerprint); err != nil {
-			return err
-		}
-		if err := v.index(ctx, g.write, g); err != nil {
-			return errors.Join(err, g.close())
-		}
-		if err := v.store.finish(g); err != nil {
-			return err
-		}
-		if err := v.store.publish(ctx, g); err != nil {
+		if g, err = v.empty(ctx); err != nil {
 			return err
 		}
 	}
@@ -149,6 +137,57 @@ func (v *Views) start(ctx context.Context) error {
 	if err := v.checkAhead(ctx, p); err != nil && !(v.config.Mend && errors.Is(err, ErrAhead)) {
 		return err
 	}
+	return nil
+}
+
+// empty makes and publishes a generation of empty tables, unless another process was first.
+func (v *Views) empty(ctx context.Context) (g *generation, err error) {
+	err = v.store.alone(ctx, func(ctx context.Context) error {
+		if g, err = v.store.live(ctx); g != nil && err == nil {
+			return nil
+		}
+		if g, err = v.store.begin(ctx, v.fingerprint); err != nil {
+			return err
+		}
+		if err := v.index(ctx, g.write, g); err != nil {
+			return errors.Join(err, g.close())
+		}
+		if err := v.store.finish(ctx, g); err != nil {
+			return err
+		}
+		return v.store.publish(ctx, g, eventlog.Position{}, true)
+	})
+	return g, err
+}
+
+// refresh looks up which generation is live and where it stands: another process may have moved both. The caller holds
+// apply.
+func (v *Views) refresh(ctx context.Context) error {
+	n, err := v.store.liveNumber(ctx)
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	g := v.current
+	v.mu.Unlock()
+	if n != 0 && (g == nil || g.n != n) {
+		if g, err = v.store.live(ctx); err != nil {
+			return err
+		}
+		v.mu.Lock()
+		v.retired = append(v.retired, v.current)
+		v.current = g
+		v.mu.Unlock()
+	}
+	if g == nil {
+		return ErrEmpty
+	}
+	p, err := g.position(ctx, g.read)
+	if err != nil {
+		return err
+	}
+	v.live = nil
+	v.moved(p)
 	return nil
 }
 
@@ -194,13 +233,12 @@ func (v *Views) generation(ctx context.Context) (*generation, error) {
 		}
 		return v.current, nil
 	}
-	var n int
-	err := v.store.registry.QueryRowContext(ctx, `SELECT n FROM generation WHERE state = ?`, stateLive).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrEmpty
-	}
+	n, err := v.store.liveNumber(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("projections: registry: %w", err)
+		return nil, err
+	}
+	if n == 0 {
+		return nil, ErrEmpty
 	}
 	if v.current != nil && v.current.n == n {
 		return v.current, nil
@@ -208,6 +246,9 @@ func (v *Views) generation(ctx context.Context) (*generation, error) {
 	g, err := v.store.live(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if g == nil {
+		return nil, ErrEmpty
 	}
 	if v.current != nil {
 		v.retired = append(v.retired, v.current)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -112,10 +111,7 @@ func (w *set) slotRows(all bool) []rows {
 		}
 		return out
 	}
-	always := func(*slot) bool { return true }
-	compliance, answers := with(dirtyCompliance, always), with(dirtyAnswers, always)
-	history := with(dirtyHistory, func(s *slot) bool { return len(s.history) > 0 })
-	synthesis := with(dirtySynthesis, func(s *slot) bool { return len(s.synthesis) > 0 })
+	obligations := with(dirtyRow, func(*slot) bool { return true })
 	queue := with(dirtyQueue, func(s *slot) bool { return s.waiting })
 	slices.SortStableFunc(queue, func(a, b *slot) int { return int(a.id.unit() - b.id.unit()) })
 	type breach struct {
@@ -131,28 +127,18 @@ func (w *set) slotRows(all bool) []rows {
 		}
 	}
 	return []rows{
-		{tableCompliance, len(compliance), func(i int, a []any) error {
-			s := compliance[i]
+		{tableObligation, len(obligations), func(i int, a []any) error {
+			s := obligations[i]
 			c := s.compliance[len(s.compliance)-1]
-			a[0], a[1], a[2], a[3], a[4] = int64(s.id), int64(s.duty), s.above, string(c.Status), string(c.SignOff)
-			a[5] = string(appendCompliance(make([]byte, 0, 320*len(s.compliance)), s.compliance))
-			return nil
-		}},
-		{tableAnswers, len(answers), func(i int, a []any) error {
-			s := answers[i]
-			a[0], a[1] = int64(s.id), nil
-			if s.vacant() && s.above != 0 {
-				a[1] = s.above
+			a[0], a[1], a[2], a[3], a[4] = int64(s.id), int64(s.duty), s.aboveN(), nil, int64(s.next)
+			if s.vacant() && s.above != nil {
+				a[3] = s.above.n
 			}
-			a[2] = string(appendAnswers(make([]byte, 0, 128*len(s.answers)), s.answers))
-			return nil
-		}},
-		{tableHistory, len(history), func(i int, a []any) error {
-			a[0], a[1], a[2] = int64(history[i].id), int64(history[i].next), closed(history[i].history)
-			return nil
-		}},
-		{tableSynthesis, len(synthesis), func(i int, a []any) error {
-			a[0], a[1] = int64(synthesis[i].id), closed(synthesis[i].synthesis)
+			a[5], a[6] = string(c.Status), string(c.SignOff)
+			var scratch [1024]byte
+			a[7] = string(appendCompliance(scratch[:0], s.compliance))
+			a[8] = string(appendAnswers(scratch[:0], s.answers))
+			a[9] = s.historyRow()
 			return nil
 		}},
 		{tableBreach, len(breaches), func(i int, a []any) error {
@@ -216,7 +202,10 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 		if len(set) > 0 {
 			action = " DO UPDATE SET " + strings.Join(set, ", ")
 		}
-		if err := g.insert(ctx, tx, r, " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {
+		if r.n == 0 {
+			continue
+		}
+		if err := g.dialect.insert(ctx, tx, g.n, r, " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {
 			return err
 		}
 	}
@@ -242,21 +231,18 @@ type chunk struct {
 	err  error
 }
 
-// insert writes rows, some to a statement. They are encoded in a goroutine of their own while the database takes the ones
-// before them.
-func (g *generation) insert(ctx context.Context, tx *sql.Tx, r rows, conflict string) error {
-	if r.n == 0 {
-		return nil
-	}
-	cols, per := len(r.table.Columns), g.dialect.rowsPerStatement()
+// insertRows writes rows into the table that has a name, per of them to a statement. They are encoded in a goroutine of
+// their own while the database takes the ones before them.
+func insertRows(ctx context.Context, tx *sql.Tx, d dialect, name string, r rows, conflict string, per int) error {
+	cols := len(r.table.Columns)
 	query := func(n int) string {
-		return g.dialect.bind("INSERT INTO " + g.name(r.table) + " (" + strings.Join(r.table.columnNames(), ", ") + ") VALUES " + questionMarks(cols, n) + conflict)
+		return d.bind("INSERT INTO " + name + " (" + strings.Join(r.table.columnNames(), ", ") + ") VALUES " + questionMarks(cols, n) + conflict)
 	}
 	if r.n < 4*per { // not worth a goroutine
 		args := make([]any, cols*per)
 		for i := 0; i < r.n; i += per {
 			n := min(per, r.n-i)
-			if err := r.encode(i, n, args); err != nil {
+			if err := r.encode(d, i, n, args); err != nil {
 				return fmt.Errorf("projections: encode %s: %w", r.table.Name, err)
 			}
 			if _, err := tx.ExecContext(ctx, query(n), args[:n*cols]...); err != nil {
@@ -272,7 +258,7 @@ func (g *generation) insert(ctx context.Context, tx *sql.Tx, r rows, conflict st
 		defer close(chunks)
 		for i := 0; i < r.n; i += per {
 			c := chunk{make([]any, cols*per), min(per, r.n-i), nil}
-			c.err = r.encode(i, c.n, c.args)
+			c.err = r.encode(d, i, c.n, c.args)
 			select {
 			case chunks <- c:
 			case <-ctx.Done():
@@ -301,13 +287,27 @@ func (g *generation) insert(ctx context.Context, tx *sql.Tx, r rows, conflict st
 	return ctx.Err()
 }
 
-func (r rows) encode(from, n int, args []any) error {
+func (r rows) encode(d dialect, from, n int, args []any) error {
 	cols := len(r.table.Columns)
-	var errs []error
 	for i := range n {
-		errs = append(errs, r.fill(from+i, args[i*cols:(i+1)*cols]))
+		if err := r.fillFor(d, from+i, args[i*cols:(i+1)*cols]); err != nil {
+			return err
+		}
 	}
-	return errors.Join(errs...)
+	return nil
+}
+
+// fillFor is fill with texts as a database can hold them.
+func (r rows) fillFor(d dialect, i int, args []any) error {
+	if err := r.fill(i, args); err != nil {
+		return err
+	}
+	for c, v := range args {
+		if s, ok := v.(string); ok {
+			args[c] = d.clean(s)
+		}
+	}
+	return nil
 }
 
 func (t table) columnNames() []string {
