@@ -103,7 +103,10 @@ func (l *Leaf) parse(s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("leaf is not valid UTF-8: %w", ErrMalformed)
 	}
-	r := fieldReader{rest: s}
+	if hasControl(s) {
+		return fmt.Errorf("leaf holds a control character: %w", ErrMalformed)
+	}
+	r := fieldReader{rest: s, escapes: strings.IndexByte(s, '\\') >= 0}
 	if v := r.next(`{"v":`); r.err == nil && v != LeafVersion {
 		return fmt.Errorf("leaf version %q, want %q: %w", v, LeafVersion, ErrMalformed)
 	}
@@ -155,8 +158,9 @@ func LeafHash(leaf []byte) tlog.Hash {
 
 // fieldReader walks over `key":"value"` pairs of known keys. The first mismatch sticks.
 type fieldReader struct {
-	rest string
-	err  error
+	rest    string
+	escapes bool // there is a backslash somewhere
+	err     error
 }
 
 func (r *fieldReader) next(key string) string {
@@ -175,18 +179,32 @@ func (r *fieldReader) next(key string) string {
 		return ""
 	}
 	value := rest[:end]
-	plain := true
-	for i := range len(value) {
-		plain = plain && value[i] >= ' ' && value[i] != '\\'
-	}
-	if !plain {
+	if r.escapes {
 		return r.escaped(rest)
 	}
 	r.rest = rest[end+1:]
 	return value
 }
 
-// escaped reads a string that holds at least one escape: \" \\ or \u00xx, the three Append writes, where it writes them.
+// hasControl reports a byte below a blank, which a leaf never holds, looking at eight bytes at a time.
+func hasControl(s string) bool {
+	const low, high = 0x2020202020202020, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		// A borrow out of one byte can only come from a byte below 0x20, so the word is right even where a byte is not.
+		if (x-low)&^x&high != 0 {
+			return true
+		}
+	}
+	for i := range len(s) {
+		if s[i] < ' ' {
+			return true
+		}
+	}
+	return false
+}
+
+// escaped reads a string that may hold escapes: \" \\ or \u00xx, the three Append writes, where it writes them.
 func (r *fieldReader) escaped(s string) string {
 	var out []byte
 	for i := 0; i < len(s); i++ {

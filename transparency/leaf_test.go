@@ -189,6 +189,17 @@ func FuzzLeaf(f *testing.F) {
 	})
 }
 
+func TestHasControl(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		b := rapid.SliceOfN(rapid.ByteRange(0x1e, 0xff), 0, 40).Draw(t, "bytes")
+		want := bytes.IndexFunc(b, func(r rune) bool { return r < ' ' }) >= 0
+		if got := hasControl(string(b)); got != want {
+			t.Fatalf("%x: %v", b, got)
+		}
+	})
+}
+
 func TestSaltIsHMAC(t *testing.T) {
 	t.Parallel()
 	k, err := NewSaltKey(bytes.NewReader(bytes.Repeat([]byte{9}, 32)))

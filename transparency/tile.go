@@ -3,7 +3,6 @@ package transparency
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"strconv"
 	"strings"
 
@@ -259,6 +258,3 @@ func tileAround(size int64, level int, n int64) (id TileID, lo, height int) {
 	}
 	return id, lo, height
 }
-
-// levels is the number of tile levels of a tree.
-func levels(size int64) int { return (bits.Len64(uint64(size)) + TileHeight - 1) / TileHeight }

@@ -138,8 +138,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) prepare(o Options) error {
 	s.w.SetBusyTimeout(5 * time.Second)
 	// FULL, not NORMAL: after a power loss NORMAL may lose the last transaction, and a checkpoint over leaves that
-	// vanished is a fork.
-	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`} {
+	// vanished is a fork. Large pages, because leaves are written in runs of 20 kB; a cache that holds the largest
+	// transaction (ten thousand leaves, 6 MB), or its pages go to disk twice.
+	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`} {
 		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
 			return err
 		}
