@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,7 +21,6 @@ import (
 	"github.com/answerable-ledger/answerable/transparency"
 	"github.com/answerable-ledger/answerable/transparency/sequencer"
 	"github.com/answerable-ledger/answerable/transparency/treestore"
-	"github.com/answerable-ledger/answerable/transparency/witness"
 )
 
 func witnessKey(t testing.TB) transparency.SigningKey {
@@ -437,64 +435,6 @@ func TestTwoCheckpointsOfOneSize(t *testing.T) {
 	}
 }
 
-// TestEveryFlipInAnExportIsNoticed flips random bits in random files of a witnessed export.
-func TestEveryFlipInAnExportIsNoticed(t *testing.T) {
-	t.Parallel()
-	_, _, _, dir := witnessedSite(t, 700)
-	p := witnessedPolicy(t, "")
-	r, err := audit(dir, transparency.AuditOptions{Policy: p})
-	if err != nil {
-		t.Fatal(err)
-	}
-	type file struct {
-		path string
-		good []byte
-	}
-	var files []file
-	total := 0
-	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		files = append(files, file{path, b})
-		total += len(b)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	const seed, flips = 1, 400
-	rng := rand.New(rand.NewPCG(seed, seed))
-	for range flips {
-		// Half by size, half by file, so that the small files are met too.
-		f := files[rng.IntN(len(files))]
-		if rng.IntN(2) == 0 {
-			at := rng.IntN(total)
-			for _, g := range files {
-				if at < len(g.good) {
-					f = g
-					break
-				}
-				at -= len(g.good)
-			}
-		}
-		i, bit := rng.IntN(len(f.good)), rng.IntN(8)
-		bad := bytes.Clone(f.good)
-		bad[i] ^= 1 << bit
-		if err := os.WriteFile(f.path, bad, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		got, err := audit(dir, transparency.AuditOptions{Policy: p})
-		// A signature line whose name or key id was hit belongs to nobody: that is shown, with one witnessed head fewer.
-		if err == nil && got.Unknown == 0 && got.Witnessed == r.Witnessed {
-			t.Errorf("%s: byte %d, bit %d (%q) not noticed", f.path, i, bit, f.good[max(0, i-20):min(len(f.good), i+20)])
-		}
-		if err := os.WriteFile(f.path, f.good, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestMissingFilesAreFaults(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"tile/0/000", "tile/0/002.p/88", "tile/entries/001", "tile/entries/002.p/88", "tile/1/000.p/2"} {
@@ -507,157 +447,4 @@ func TestMissingFilesAreFaults(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-}
-
-func TestCosigner(t *testing.T) {
-	t.Parallel()
-	log := newLedger().grow(t, 30, "")
-	w, err := witness.New(witness.Options{Dir: t.TempDir(), Key: witnessKey(t), Logs: []transparency.VerifierKey{key(t, 1).VerifierKey}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	down := make(chan struct{}) // the witness is down until it is closed
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		select {
-		case <-down:
-			w.Handler().ServeHTTP(rw, r)
-		default:
-			http.Error(rw, "down", 503)
-		}
-	}))
-	t.Cleanup(server.Close)
-	s := newSite(t)
-	p := witnessedPolicy(t, server.URL)
-	var c *sequencer.Cosigner
-	q := s.mustStart(t, log, func(o *sequencer.Options) { o.Published = func(x treestore.Signed) { c.Offer(x) } })
-	failed := make(chan error, 100)
-	c = sequencer.NewCosigner(sequencer.CosignerOptions{Tree: s.tree, Policy: p, HTTP: http.DefaultClient, Clock: time.Now, Refresh: q.Force,
-		Report: func(_ string, _ int64, err error) {
-			if err != nil {
-				failed <- err
-			}
-		}})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-
-	// A witness that is down holds up nothing: the receipt says "logged".
-	mustForce(t, q)
-	<-failed
-	level := func() transparency.Level {
-		proof, err := s.tree.Receipt(t.Context(), 7, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := transparency.VerifyReceipt(proof.Marshal(), p, transparency.ReceiptOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v.Level
-	}
-	if got := level(); got != transparency.Logged {
-		t.Errorf("witness down: %v", got)
-	}
-	close(down)
-	if _, err := c.Wait(t.Context(), 30); err != nil {
-		t.Fatal(err)
-	}
-	if got := level(); got != transparency.Witnessed {
-		t.Errorf("witness up again: %v", got)
-	}
-	log.grow(t, 10, "")
-	mustForce(t, q)
-	if k, err := c.Wait(t.Context(), 40); err != nil || k.Size != 40 {
-		t.Error(k.Size, err)
-	}
-	cancel()
-	<-done
-	s.close()
-
-	// A log that was put back and went another way meets the witness that remembers.
-	other := newSite(t)
-	var c2 *sequencer.Cosigner
-	q2 := other.mustStart(t, newLedger().grow(t, 20, "").grow(t, 30, "other"), func(o *sequencer.Options) {
-		o.Published = func(x treestore.Signed) { c2.Offer(x) }
-	})
-	forked := make(chan error, 100)
-	c2 = sequencer.NewCosigner(sequencer.CosignerOptions{Tree: other.tree, Policy: p, HTTP: http.DefaultClient, Clock: time.Now, Refresh: q2.Force,
-		Report: func(_ string, _ int64, err error) { forked <- err }})
-	ctx, cancel = context.WithCancel(t.Context())
-	go func() { done <- c2.Run(ctx) }()
-	mustForce(t, q2)
-	if err := <-forked; !errors.Is(err, transparency.ErrFork) {
-		t.Errorf("want a fork: %v", err)
-	}
-	cancel()
-	<-done
-}
-
-// TestEveryFlipInTheTreeFileIsNoticed flips random bits in tree.db. One that goes unnoticed must have changed nothing that
-// the file says: it lay in free space, or in the engine's own housekeeping.
-func TestEveryFlipInTheTreeFileIsNoticed(t *testing.T) {
-	t.Parallel()
-	s, _, log, _ := witnessedSite(t, 300)
-	s.close()
-	good, err := os.ReadFile(s.treePath())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := witnessedPolicy(t, "")
-	look := func(b []byte) (said string, err error) {
-		removeTree(t, s)
-		if err := os.WriteFile(s.treePath(), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		tree, err := treestore.Open(t.Context(), treestore.Options{Path: s.treePath(), Origin: origin})
-		if err != nil {
-			return "", err
-		}
-		defer tree.Close()
-		guard, err := treestore.OpenGuard(s.guardPath())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer guard.Close()
-		if err := tree.Check(t.Context(), treestore.CheckOptions{Policy: p}); err != nil {
-			return "", err
-		}
-		q, err := sequencer.New(t.Context(), sequencer.Options{Log: log, Tree: tree, Guard: guard, Header: header, Salts: s.salts, Keys: []transparency.SigningKey{key(t, 1)}})
-		if err != nil {
-			return "", err
-		}
-		if err := q.Verify(t.Context(), nil); err != nil {
-			return "", err
-		}
-		kept, err := tree.Checkpoints(t.Context(), 0, 1000)
-		if err != nil {
-			return "", err
-		}
-		for _, k := range kept {
-			said += string(k.Note.Marshal())
-		}
-		return said, nil
-	}
-	want, err := look(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const seed, flips = 2, 150
-	rng := rand.New(rand.NewPCG(seed, seed))
-	free := 0
-	for range flips {
-		bad := bytes.Clone(good)
-		i, bit := rng.IntN(len(bad)), rng.IntN(8)
-		bad[i] ^= 1 << bit
-		got, err := look(bad)
-		if err != nil {
-			continue
-		}
-		// Leaves, tiles and places were compared with the log; the checkpoints are what is left.
-		if got != want {
-			t.Errorf("byte %d, bit %d not noticed", i, bit)
-		}
-		free++
-	}
-	t.Logf("%d of %d flips lay in free space", free, flips)
 }
