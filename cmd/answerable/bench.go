@@ -51,6 +51,7 @@ type machine struct {
 	MemoryGiB float64 `json:"memory_gib"`
 	OS        string  `json:"os"`
 	Go        string  `json:"go"`
+	Load      float64 `json:"load"`         // average of the last minute before the run: others were there when it is not near 0
 	FsyncUs   float64 `json:"fdatasync_us"` // median of 200 after a 4 kB write, at the measured place
 }
 
@@ -98,7 +99,7 @@ func (c benchCmd) Run(a *app) (err error) {
 // text is the result as a person reads it: each number, its limit, and what is wanted of it.
 func (r benchResult) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d cores, %.0f GiB, %s, %s, fdatasync %.0f us\n", r.Machine.CPU, r.Machine.Cores, r.Machine.MemoryGiB, r.Machine.OS, r.Machine.Go, r.Machine.FsyncUs)
+	fmt.Fprintf(&b, "%s, %d cores, %.0f GiB, %s, %s, load %.1f before the run, fdatasync %.0f us\n", r.Machine.CPU, r.Machine.Cores, r.Machine.MemoryGiB, r.Machine.OS, r.Machine.Go, r.Machine.Load, r.Machine.FsyncUs)
 	for _, x := range r.Append {
 		fmt.Fprintf(&b, "append, %3d callers: %7.0f/s of %7.0f/s bare = %3.0f %% (wanted %d %%), p99 %.1f ms\n", x.Callers, x.PerSecond, x.BarePerSecond, 100*x.Share, x.WantedPercent, x.P99ms)
 	}
@@ -152,6 +153,11 @@ func describeMachine(dir string) (machine, error) {
 		var kib float64
 		if _, err := fmt.Sscanf(string(raw), "MemTotal: %f kB", &kib); err == nil {
 			m.MemoryGiB = kib / (1 << 20)
+		}
+	}
+	if raw, err := os.ReadFile("/proc/loadavg"); err == nil {
+		if _, err := fmt.Sscan(string(raw), &m.Load); err != nil {
+			return m, fmt.Errorf("/proc/loadavg: %w", err)
 		}
 	}
 	f, err := os.Create(filepath.Join(dir, "fsync"))

@@ -143,3 +143,26 @@ func eachEvent(ctx context.Context, log eventlog.Log, f func(eventlog.Recorded) 
 	}
 	return ctx.Err()
 }
+
+// follow keeps the views while something else writes; stop ends it.
+func (n *node) follow(ctx context.Context) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- n.views.Run(ctx) }()
+	return func() error {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	}, nil
+}
+
+// catchUp waits until the views hold everything that is in the log now.
+func (n *node) catchUp(ctx context.Context) error {
+	head, err := n.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return n.views.WaitFor(ctx, head)
+}

@@ -134,20 +134,22 @@ func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64) (summary, 
 	if err != nil {
 		return summary{}, err
 	}
-	stop, err := n.follow(a.ctx)
-	if err != nil {
-		return summary{}, err
+	// Nobody looks at the views while the week is replayed: they catch up when a day's closing asks for their digest.
+	digest := func(ctx context.Context, id domain.RegimeID, date domain.Date, after eventlog.Position) (string, string, error) {
+		if err := n.views.CatchUp(ctx); err != nil {
+			return "", "", err
+		}
+		return n.digest(ctx, id, date, after)
 	}
 	story := x.Story(seed)
-	r := &replay{ledger: n.ledger, clock: clock, seed: seed,
-		closer: &commands.Closer{Ledger: n.ledger, Parallel: 1, Digest: n.digest}}
+	r := &replay{ledger: n.ledger, clock: clock, seed: seed, closer: &commands.Closer{Ledger: n.ledger, Parallel: 1, Digest: digest}}
 	p := a.progress(a.say("Diễn lại tuần 5–10/02/2021", "Replaying 5 to 10 February 2021"), int64(len(story)))
 	err = r.run(a.ctx, story, func(i int) { p.at(int64(i)) })
 	p.done()
 	if err == nil {
-		err = n.catchUp(a.ctx)
+		err = n.views.CatchUp(a.ctx)
 	}
-	if err = errors.Join(err, stop()); err != nil {
+	if err != nil {
 		return summary{}, err
 	}
 	return n.summarise(a.ctx, x, r.refused)
@@ -301,29 +303,6 @@ func shellQuote(s string) string {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
-}
-
-// follow keeps the views while the replay writes; stop ends it.
-func (n *node) follow(ctx context.Context) (stop func() error, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- n.views.Run(ctx) }()
-	return func() error {
-		cancel()
-		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-		return nil
-	}, nil
-}
-
-// catchUp waits until the views hold everything that is in the log now.
-func (n *node) catchUp(ctx context.Context) error {
-	head, err := n.log.Head(ctx)
-	if err != nil {
-		return err
-	}
-	return n.views.WaitFor(ctx, head)
 }
 
 // digest is what a day's closing says of the views, once these hold everything up to after.
