@@ -64,7 +64,9 @@ func bodyFault(err error) error {
 	case errors.As(err, &semantic):
 		pointer := string(semantic.JSONPointer)
 		if errors.Is(err, json.ErrUnknownName) {
-			return domain.Refuse(domain.Invalid, domain.CodeSchema, pointer, "detail", "additionalProperties")
+			e := refuse(http.StatusUnprocessableEntity, codeMember, "name", lastToken(semantic.JSONPointer))
+			e.pointer = pointer
+			return e
 		}
 		want := "?"
 		if semantic.GoType != nil {

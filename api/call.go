@@ -51,7 +51,7 @@ func (c *call) unitAsked() domain.UnitCode {
 	return ""
 }
 
-// parsePath refuses names no stream can carry before anybody makes a stream name of them.
+// parsePath refuses names no stream can carry before anybody makes a stream name of them, and forms there are not.
 func (c *call) parsePath() error {
 	for _, p := range []struct {
 		name string
@@ -59,6 +59,11 @@ func (c *call) parsePath() error {
 	}{{"regime", domain.CodeRegimeUnknown}, {"form", domain.CodeFormUnknown}, {"unit", domain.CodeUnitUnknown}, {"person", domain.CodePersonUnknown}} {
 		if v := c.path(p.name); v != "" && !domain.ValidID(v) {
 			return domain.Refuse(domain.NotFound, p.code, "/"+p.name, p.name, v)
+		}
+	}
+	if v := c.path("form"); v != "" {
+		if _, ok := c.h.Registry.CurrentForm(domain.FormID(v)); !ok {
+			return domain.Refuse(domain.NotFound, domain.CodeFormUnknown, "/form", "form", v)
 		}
 	}
 	if v := c.path("date"); v != "" {

@@ -54,9 +54,21 @@ func (c *call) command(body []byte) (commands.Command, error) {
 	}
 	id := domain.NewCommandID("http", string(c.actor.ID), c.r.URL.Path, key)
 	return commands.Command{
-		ID: id, Actor: c.actor.ID, Channel: domain.ChannelAPI, ReceivedAt: c.receivedAt,
+		ID: id, Actor: c.actor.ID, Role: c.actingRole(), Channel: domain.ChannelAPI, ReceivedAt: c.receivedAt,
 		CorrelationID: correlation(id, c.r.Header.Get("If-Match"), digest[:]),
 	}, nil
+}
+
+// actingRole is the role a command is recorded under: the one its sender was let in by. Who was let in by an office acts
+// as its head, whatever roles they hold beside.
+func (c *call) actingRole() domain.Role {
+	switch {
+	case c.role != "":
+		return c.role
+	case c.route.rule.byOffice() || len(c.actor.Grants) == 0:
+		return domain.RoleHead
+	}
+	return c.actor.Grants[0].Role
 }
 
 func correlation(id uuid.UUID, condition string, digest []byte) uuid.UUID {

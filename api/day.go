@@ -45,7 +45,7 @@ func (h *Handler) dayRoutes() []*route {
 		{id: "extend-deadline", method: http.MethodPost, path: dayPath + "/extensions", tag: "days", summary: "Move a deadline that has not passed",
 			body: extendBody{}, answer: Recorded{}, status: http.StatusCreated, keyed: keyNeeded,
 			handle: commandRoute(func(c *call, cmd commands.Command, b extendBody) (commands.Result, error) {
-				if err := checkUnits("/units", b.Units); err != nil {
+				if err := h.knownUnits(c, "/units", b.Units); err != nil {
 					return commands.Result{}, err
 				}
 				regime, date := day(c)
@@ -54,7 +54,7 @@ func (h *Handler) dayRoutes() []*route {
 		{id: "exempt-day", method: http.MethodPost, path: dayPath + "/exemptions", tag: "days", summary: "Free units of duties on a day, before they fall due",
 			body: exemptBody{}, answer: Recorded{}, status: http.StatusCreated, keyed: keyNeeded,
 			handle: commandRoute(func(c *call, cmd commands.Command, b exemptBody) (commands.Result, error) {
-				if err := checkUnits("/units", b.Units); err != nil {
+				if err := h.knownUnits(c, "/units", b.Units); err != nil {
 					return commands.Result{}, err
 				}
 				regime, date := day(c)

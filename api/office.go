@@ -76,7 +76,7 @@ func (h *Handler) officeRoutes() []*route {
 				if err := c.waitForViews(); err != nil {
 					return err
 				}
-				if err := h.knownUnit(c, "/unit", unit(c)); err != nil {
+				if _, err := h.Ledger.Unit(c.ctx, unit(c)); err != nil {
 					return err
 				}
 				row, err := h.Views.Offices(c.ctx, unit(c), c.query.instant("known_at"))

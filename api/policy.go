@@ -141,6 +141,11 @@ func policy() map[string]rule {
 	}
 }
 
+// byOffice reports whether an office alone lets somebody in.
+func (r rule) byOffice() bool {
+	return slices.ContainsFunc(r.allow, func(a allowance) bool { return a.reach == office })
+}
+
 // authorise finds the allowance that lets an actor call a route, and says as which role they call.
 func (h *Handler) authorise(ctx context.Context, c *call) (domain.Role, error) {
 	rule := c.route.rule
@@ -196,7 +201,7 @@ func (h *Handler) authorise(ctx context.Context, c *call) (domain.Role, error) {
 			}
 		}
 	}
-	if slices.ContainsFunc(rule.allow, func(a allowance) bool { return a.reach == office }) {
+	if rule.byOffice() {
 		return "", domain.Refuse(domain.Forbidden, domain.CodeNotInOffice, "", "unit", string(unit), "person", string(c.actor.ID))
 	}
 	wanted := domain.Role("")

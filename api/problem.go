@@ -56,6 +56,7 @@ type refusal struct {
 	status     int
 	code       code
 	parameter  string // the query parameter or header that is at fault
+	pointer    string // the member of the body that is at fault
 	args       map[string]string
 	retryAfter int // seconds; 0 is none
 	lag        *projections.Lag
@@ -167,8 +168,8 @@ func problemOf(err error, l domain.Language) *Problem {
 	if transport != nil {
 		p.Code, p.Title, p.Detail = string(transport.code), transport.code.title(l), transport.code.text(l, transport.args)
 		p.Lag, p.Args = transport.lag, transport.args
-		if transport.parameter != "" {
-			p.Errors = []ProblemFault{{Parameter: transport.parameter, Code: p.Code, Detail: p.Detail}}
+		if transport.parameter != "" || transport.pointer != "" {
+			p.Errors = []ProblemFault{{Parameter: transport.parameter, Pointer: transport.pointer, Code: p.Code, Detail: p.Detail}}
 		}
 	} else {
 		p.Code, p.Title = string(faults.Code()), kindTitle(faults.Kind, l)

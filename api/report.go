@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -100,7 +102,11 @@ func (h *Handler) correctReport(c *call) error {
 	if err != nil {
 		return err
 	}
-	replacement, err := h.parseReplacement(c, raw)
+	stated, err := c.withReplaces(raw)
+	if err != nil {
+		return err
+	}
+	replacement, err := h.parseReplacement(c, stated)
 	if err != nil {
 		return err
 	}
@@ -118,6 +124,23 @@ func (h *Handler) correctReport(c *call) error {
 	}
 	result, err := h.Ledger.CorrectReport(c.ctx, cmd, replacement)
 	return c.recorded(cmd, result, h.withCurrent(c, replaced(err)))
+}
+
+// withReplaces puts the version of If-Match into a correction's body that does not name one.
+func (c *call) withReplaces(raw []byte) ([]byte, error) {
+	rest, isObject := bytes.CutPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{"))
+	if bytes.Contains(raw, []byte(`"replaces"`)) || !isObject {
+		return raw, nil
+	}
+	seen, err := c.versionSeen(0, "")
+	if err != nil {
+		return nil, err
+	}
+	out := fmt.Appendf(nil, `{"replaces":%d`, seen.Version)
+	if rest = bytes.TrimLeft(rest, " \t\r\n"); len(rest) > 0 && rest[0] != '}' {
+		out = append(out, ',')
+	}
+	return append(out, rest...), nil
 }
 
 // replaced names the member of a correction's body that holds the version looked at.
@@ -181,8 +204,7 @@ func (h *Handler) checkSeen(c *call, seen CurrentVersion) error {
 	}
 	if seen.Version <= len(r.Versions) && r.Versions[seen.Version-1].Digest != seen.Digest {
 		v := r.Versions[len(r.Versions)-1]
-		return &withReport{current: &CurrentVersion{v.Number, v.Digest},
-			error: domain.Refuse(domain.Precondition, domain.CodeDigest, "", "digest", seen.Digest, "current", v.Digest)}
+		return &withReport{current: &CurrentVersion{v.Number, v.Digest}, error: refuse(http.StatusPreconditionFailed, codeIfMatchFailed).in("If-Match")}
 	}
 	return nil
 }

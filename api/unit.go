@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
@@ -108,13 +110,16 @@ func (h *Handler) knownUnit(c *call, pointer string, u domain.UnitCode) error {
 		return domain.Refuse(domain.Invalid, domain.CodeID, pointer, "value", string(u))
 	}
 	_, err := h.Ledger.Unit(c.ctx, u)
+	if errors.Is(err, domain.Refuse(domain.NotFound, domain.CodeUnitUnknown, "")) {
+		return domain.Refuse(domain.Invalid, domain.CodeUnitUnknown, pointer, "unit", string(u))
+	}
 	return err
 }
 
-func checkUnits(pointer string, units []domain.UnitCode) error {
-	for _, u := range units {
-		if !domain.ValidID(string(u)) {
-			return domain.Refuse(domain.Invalid, domain.CodeID, pointer, "value", string(u))
+func (h *Handler) knownUnits(c *call, pointer string, units []domain.UnitCode) error {
+	for i, u := range units {
+		if err := h.knownUnit(c, pointer+"/"+strconv.Itoa(i), u); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ type code string
 const (
 	codeContended       code = "contended"
 	codeCursor          code = "cursor"
+	codeIfMatchFailed   code = "if_match_failed"
 	codeIfMatchMissing  code = "if_match_missing"
 	codeIfMatchSyntax   code = "if_match"
 	codeInProgress      code = "in_progress"
@@ -20,6 +21,7 @@ const (
 	codeKeyReused       code = "idempotency_key_reused"
 	codeKeySyntax       code = "idempotency_key"
 	codeMediaType       code = "media_type"
+	codeMember          code = "member_unknown"
 	codeMethod          code = "method"
 	codeNotCaughtUp     code = "not_caught_up"
 	codeNotWritable     code = "not_writable"
@@ -43,6 +45,7 @@ type explained struct{ title, text domain.Wording }
 var transportTexts = map[code]explained{
 	codeContended:       {domain.Wording{Vi: "Đang có nhiều người ghi", En: "Too many writers"}, domain.Wording{Vi: "Nhiều người đang ghi cùng một hồ sơ; hãy gửi lại với cùng khóa.", En: "Many are writing to the same record; send it again with the same key."}},
 	codeCursor:          {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Dấu trang không đọc được, hoặc thuộc một truy vấn khác.", En: "The cursor cannot be read, or belongs to another query."}},
+	codeIfMatchFailed:   {domain.Wording{Vi: "Đã có phiên bản khác", En: "There is another version"}, domain.Wording{Vi: "Báo cáo không phải là bản bạn đã xem; hãy xem lại.", En: "The report is not the one you looked at; look again."}},
 	codeIfMatchMissing:  {domain.Wording{Vi: "Thiếu điều kiện", En: "A precondition is required"}, domain.Wording{Vi: "Hãy nêu phiên bản đã xem, bằng If-Match hoặc trong nội dung.", En: "Say which version you looked at, with If-Match or in the body."}},
 	codeIfMatchSyntax:   {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "If-Match không phải là ETag của một báo cáo, hoặc khác với nội dung.", En: "If-Match is no ETag of a report, or differs from the body."}},
 	codeInProgress:      {domain.Wording{Vi: "Đang xử lý", En: "Under way"}, domain.Wording{Vi: "Yêu cầu với khóa này đang được xử lý.", En: "A request with this key is under way."}},
@@ -51,6 +54,7 @@ var transportTexts = map[code]explained{
 	codeKeyReused:       {domain.Wording{Vi: "Idempotency-Key đã dùng", En: "Idempotency-Key was used"}, domain.Wording{Vi: "Khóa này đã dùng cho một yêu cầu có nội dung khác.", En: "This key was used for a request that said something else."}},
 	codeKeySyntax:       {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Idempotency-Key phải dài từ 1 đến 200 ký tự ASCII in được.", En: "Idempotency-Key must be 1 to 200 printable ASCII characters."}},
 	codeMediaType:       {domain.Wording{Vi: "Kiểu nội dung không dùng được", En: "The media type cannot be used"}, domain.Wording{Vi: "Kiểu “{type}” không dùng được ở đây; cần {want}.", En: "Type “{type}” cannot be used here; {want} is wanted."}},
+	codeMember:          {domain.Wording{Vi: "Dữ liệu không hợp lệ", En: "The input is not valid"}, domain.Wording{Vi: "Không có mục “{name}” ở đây.", En: "There is no member “{name}” here."}},
 	codeMethod:          {domain.Wording{Vi: "Phương thức không dùng được", En: "The method cannot be used"}, domain.Wording{Vi: "Địa chỉ này không nhận {method}; chỉ nhận {allow}.", En: "This address does not take {method}, but {allow}."}},
 	codeNotCaughtUp:     {domain.Wording{Vi: "Số liệu tra cứu chưa theo kịp", En: "The views have not caught up"}, domain.Wording{Vi: "Dữ liệu tra cứu chưa tới vị trí {at}; hãy hỏi lại.", En: "The views have not reached position {at}; ask again."}},
 	codeNotWritable:     {domain.Wording{Vi: "Sổ không ghi được", En: "The ledger cannot be written"}, domain.Wording{Vi: "Sổ hiện không ghi được (đầy hoặc chỉ đọc). Những gì đã xác nhận vẫn còn.", En: "The ledger cannot be written now (full or read-only). What was acknowledged is still there."}},

@@ -158,7 +158,22 @@ func newWorldOn(t testing.TB, c *clock, o options, populate func(*world)) *world
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.settle()
 	return w
+}
+
+// settle waits until the views have applied everything.
+func (w *world) settle() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	p, err := w.log.Head(ctx)
+	if err == nil {
+		err = w.views.WaitFor(ctx, p)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // do runs a command of the ledger itself.
