@@ -49,24 +49,24 @@ const (
 	CodeDigest    Code = "signing_digest"    // the CMS digest is that of another content
 
 	// ErrPolicy
-	CodeOrigin              Code = "signing_origin"              // signed on a page that is not ours
-	CodeCrossOrigin         Code = "signing_cross_origin"        // signed inside a frame of another page
-	CodeRelyingParty        Code = "signing_relying_party"       // the credential was used for another site
-	CodeUserAbsent          Code = "signing_user_absent"         // nobody touched the authenticator (UP)
-	CodeUserNotVerified     Code = "signing_user_not_verified"   // the authenticator did not check who it was (UV)
-	CodeSynced              Code = "signing_synced"              // the key can be copied to other devices (BE)
-	CodeAttached            Code = "signing_attached"            // the CMS carries its own content
-	CodeUnsignedParts       Code = "signing_unsigned_parts"      // the CMS carries parts that nothing signs
-	CodeAlgorithm           Code = "signing_algorithm"           // a digest or signature algorithm that is not accepted
-	CodeCertificateKey      Code = "signing_certificate_key"     // the certificate is for another key than the enrolled one
-	CodeCertificateChain    Code = "signing_certificate_chain"   // the certificate does not lead to a configured root
-	CodeCertificateTime     Code = "signing_certificate_time"    // the certificate was not valid at that time
-	CodeCertificateUse      Code = "signing_certificate_use"     // the certificate is not for signatures
-	CodeSignedInFuture      Code = "signing_signed_in_future"    // the claimed signing time is after the receipt
-	CodeUnattested          Code = "signing_unattested"          // enrolment without proof of what the authenticator is
-	CodeAuthenticatorModel  Code = "signing_authenticator_model" // the model of authenticator is not on the list
-	CodeEnrolmentChallenged Code = "signing_enrolment_challenge" // the enrolment answers another challenge
-	CodePolicyIncomplete    Code = "signing_policy_incomplete"   // the policy lacks what the method needs: nothing can pass
+	CodeOrigin             Code = "signing_origin"              // signed on a page that is not ours
+	CodeCrossOrigin        Code = "signing_cross_origin"        // signed inside a frame of another page
+	CodeRelyingParty       Code = "signing_relying_party"       // the credential was used for another site
+	CodeUserAbsent         Code = "signing_user_absent"         // nobody touched the authenticator (UP)
+	CodeUserNotVerified    Code = "signing_user_not_verified"   // the authenticator did not check who it was (UV)
+	CodeSynced             Code = "signing_synced"              // the key can be copied to other devices (BE)
+	CodeAttached           Code = "signing_attached"            // the CMS carries its own content
+	CodeUnsignedParts      Code = "signing_unsigned_parts"      // the CMS carries parts that nothing signs
+	CodeAlgorithm          Code = "signing_algorithm"           // a digest or signature algorithm that is not accepted
+	CodeCertificateKey     Code = "signing_certificate_key"     // the certificate is for another key than the enrolled one
+	CodeCertificateChain   Code = "signing_certificate_chain"   // the certificate does not lead to a configured root
+	CodeCertificateTime    Code = "signing_certificate_time"    // the certificate was not valid at that time
+	CodeCertificateUse     Code = "signing_certificate_use"     // the certificate is not for signatures
+	CodeSignedInFuture     Code = "signing_signed_in_future"    // the claimed signing time is after the receipt
+	CodeUnattested         Code = "signing_unattested"          // enrolment without proof of what the authenticator is
+	CodeAuthenticatorModel Code = "signing_authenticator_model" // the model of authenticator is not on the list
+	CodeEnrolmentChallenge Code = "signing_enrolment_challenge" // the enrolment answers another challenge
+	CodePolicyIncomplete   Code = "signing_policy_incomplete"   // the policy lacks what the method needs: nothing can pass
 )
 
 // Refusal says why a signature, a credential or an enrolment was not accepted. It unwraps to its kind.

@@ -76,7 +76,7 @@ type Verdict struct {
 	Synced    bool   // webauthn: the key may be copied to other devices (BE)
 	BackedUp  bool   // webauthn: and was, at that moment (BS)
 
-	Subject  string    // cms: the certificate's subject, RFC 4514
+	Subject  string    // cms: the certificate's subject, RFC 2253
 	Issuer   string    // cms
 	Serial   string    // cms: decimal
 	SignedAt time.Time // cms: when the signer says it was, zero when it does not say; nobody vouches for it
