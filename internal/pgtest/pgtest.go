@@ -10,13 +10,13 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,56 +43,93 @@ type Server struct {
 // Start runs a new server for the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	bin, err := programs()
-	if err != nil {
-		t.Skipf("no PostgreSQL here: %v", err)
+	s, err := New()
+	if errors.Is(err, ErrMissing) {
+		t.Skip(err)
 	}
-	dir, err := os.MkdirTemp("", "answerable-pg-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{dir: dir, bin: bin, port: freePort(t)}
 	t.Cleanup(func() {
-		s.Kill()
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("pgtest: remove %s: %v", dir, err)
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	})
-	if os.Geteuid() == 0 { // the server refuses to run as root
-		s.cred = unprivileged(t)
-		if err := os.Chown(dir, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := s.command("initdb", "--pgdata", s.data(), "--username", "answerable", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput(); err != nil {
-		t.Fatalf("pgtest: initdb: %v\n%s", err, out)
-	}
-	s.Run(t)
 	return s
 }
 
-// Run starts the server, for the first time or after Stop or Kill, and waits until it answers.
+// ErrMissing: the server's programs are not installed.
+var ErrMissing = errors.New("no PostgreSQL here: initdb and postgres are not installed (on Debian: apt-get install postgresql)")
+
+// New runs a new server for the tests of a whole package, whose TestMain closes it.
+func New() (_ *Server, err error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin}
+	if s.dir, err = os.MkdirTemp("", "answerable-pg-"); err != nil {
+		return nil, fmt.Errorf("pgtest: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 { // the server refuses to run as root
+		if s.cred, err = unprivileged(); err != nil {
+			return nil, err
+		}
+		if err := os.Chown(s.dir, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
+			return nil, fmt.Errorf("pgtest: %w", err)
+		}
+	}
+	if err := os.Chmod(s.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("pgtest: %w", err)
+	}
+	if out, err := s.command("initdb", "--pgdata", s.data(), "--username", "answerable", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pgtest: initdb: %w\n%s", err, out)
+	}
+	return s, s.run()
+}
+
+// Close ends the server and removes what it wrote.
+func (s *Server) Close() error {
+	s.Kill()
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("pgtest: remove %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Run starts the server after Stop or Kill, and waits until it answers.
 func (s *Server) Run(t testing.TB) {
 	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Server) run() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cmd = s.command("postgres", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-k", s.dir,
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "shared_buffers=64MB")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
-		t.Fatalf("pgtest: start: %v", err)
+		return fmt.Errorf("pgtest: start: %w", err)
 	}
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		err := s.ping()
 		if err == nil {
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("pgtest: the server does not answer: %v\n%s", err, s.log.String())
+			return fmt.Errorf("pgtest: the server does not answer: %w\n%s", err, s.log.String())
 		}
 		time.Sleep(20 * time.Millisecond) // there is nothing to be told by: the server is another program
 	}
@@ -173,7 +210,7 @@ func programs() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("initdb and postgres are not installed (on Debian: apt-get install postgresql)")
+	return "", ErrMissing
 }
 
 func major(dir string) int {
@@ -186,8 +223,7 @@ func executable(path string) bool {
 	return err == nil && info.Mode()&0o111 != 0
 }
 
-func unprivileged(t testing.TB) *syscall.Credential {
-	t.Helper()
+func unprivileged() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
@@ -196,24 +232,22 @@ func unprivileged(t testing.TB) *syscall.Credential {
 		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
 		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
 		if err1 == nil && err2 == nil {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	t.Fatal("pgtest: root may not run PostgreSQL, and there is no user postgres or nobody")
-	return nil
+	return nil, errors.New("pgtest: root may not run PostgreSQL, and there is no user postgres or nobody")
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
+func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return 0, fmt.Errorf("pgtest: %w", err)
 	}
 	defer l.Close()
 	_, port, _ := strings.Cut(l.Addr().String(), ":")
 	n, err := strconv.Atoi(port)
 	if err != nil {
-		t.Fatalf("pgtest: port %q on %s: %v", port, runtime.GOOS, err)
+		return 0, fmt.Errorf("pgtest: port of %s: %w", l.Addr(), err)
 	}
-	return n
+	return n, nil
 }
