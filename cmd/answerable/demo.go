@@ -276,6 +276,7 @@ func (a *app) printSummary(c demoCmd, s summary, dir string) error {
 		{"answer --data " + data + " --unit 25900 --date 2021-02-08", "ai chịu trách nhiệm về số liệu nào", "who is answerable for which figures"},
 		{"breaches --data " + data + " --unit 25981", "xã An Sơn: khuyết chức vụ, chưa ký", "An Sơn: a vacancy, and reports left unsigned"},
 		{"synthesis --data " + data + " --date 2021-02-10", "tổng hợp toàn tỉnh ngày 10/02", "the province's synthesis of 10 February"},
+		{"token create --data " + data + " --person inspector_1 --scope read", "token để gọi API /v1 khi đang phục vụ", "a token for the API under /v1 while it serves"},
 		{"verify --data " + data, "kiểm tra sổ và mọi bảng tổng hợp", "check the log and every view against it"},
 	} {
 		fmt.Fprintf(a.stdio.out, "  %s %s\n      %s\n", p, t.command, a.say(t.vi, t.en))
