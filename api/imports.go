@@ -152,26 +152,11 @@ func (h *Handler) importRows(c *call, key, name string, file []byte, channel dom
 	if err := eachRow(attempts, check); err != nil {
 		return nil, err
 	}
-	// Consolidated reports come last: they sum what the other rows say.
-	plain := func(a *importAttempt) bool { return !h.consolidates(c, a.filing.Key) }
 	submit := func(a *importAttempt) (err error) {
 		a.result, err = h.Ledger.SubmitReport(c.ctx, a.cmd, a.filing)
 		return err
 	}
-	if err := eachRow(attempts, func(a *importAttempt) error {
-		if !plain(a) {
-			return nil
-		}
-		return submit(a)
-	}); err != nil {
-		return nil, err
-	}
-	if err := eachRow(attempts, func(a *importAttempt) error {
-		if plain(a) {
-			return nil
-		}
-		return submit(a)
-	}); err != nil {
+	if err := eachRow(attempts, submit); err != nil {
 		return nil, err
 	}
 	return c.imported(attempts)

@@ -273,6 +273,16 @@ func (p Unit) NewestFirst(v []projections.VersionRow) []projections.VersionRow {
 	return v
 }
 
+// Detail is what a line of the timeline says beside its kind, in words.
+func (p Unit) Detail(t projections.TimelineRow) string {
+	for _, prefix := range []string{"breach.", "status.", "correction."} {
+		if _, ok := texts[prefix+t.Detail]; ok {
+			return p.T(prefix + t.Detail)
+		}
+	}
+	return t.Detail
+}
+
 // LatestFirst turns a timeline round.
 func (p Unit) LatestFirst(t []projections.TimelineRow) []projections.TimelineRow {
 	t = slices.Clone(t)
