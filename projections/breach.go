@@ -232,7 +232,7 @@ func (r *reader) breachRows(x row, entries []entry) ([]BreachRow, error) {
 			}
 			of[e.Breach] = len(out)
 			out = append(out, BreachRow{Slot: slotName(k), UnitName: r.name(r.unit(x.id.unit()), k.Date), Duty: e.Duty, Breach: e.Breach, Due: e.Due.time(),
-				RecordedAt: e.Recorded.time(), RegimeVer: e.RegimeVersion, Head: head, EventID: e.EventID})
+				RecordedAt: e.Recorded.time(), RegimeVer: e.RegimeVersion, Head: head, EventID: e.EventID.String()})
 		case domain.BreachExplained{}.Kind():
 			if known {
 				out[i].Explanations = append(out[i].Explanations, words)

@@ -1,10 +1,12 @@
 package projections
 
 import (
+	"encoding/hex"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 )
 
 // object writes one JSON object member by member. The rows of a rebuild are written by the million; a general encoder
@@ -30,6 +32,18 @@ func (o *object) text(n, v string) {
 	}
 	o.name(n)
 	*o = appendText(*o, v)
+}
+
+func (o *object) id(n string, v uuid.UUID) {
+	o.name(n)
+	b := append(*o, '"')
+	for i, part := range [][]byte{v[:4], v[4:6], v[6:8], v[8:10], v[10:]} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, part)
+	}
+	*o = append(b, '"')
 }
 
 // number leaves 0 out.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -23,7 +24,10 @@ type step struct {
 }
 
 // preparer decodes events. It is one goroutine's own: the entries it writes lie side by side in its pages.
-type preparer struct{ page []byte }
+type preparer struct {
+	page []byte
+	days map[string]domain.Date // by the form that streams name them in
+}
 
 // pageBytes of entries are allocated at once: a rebuild holds them by the million, and the collector counts objects.
 const pageBytes = 64 << 10
@@ -37,7 +41,7 @@ func (p *preparer) prepare(e eventlog.Recorded) step {
 		return s
 	}
 	s.recorded.Data, s.recorded.Meta = nil, nil // a rebuild holds many steps at once
-	if k, ok := domain.ParseReportStream(e.Stream); ok {
+	if k, ok := p.key(e.Stream); ok {
 		n, isReport := entryOf(s.fact, s.place)
 		if !isReport {
 			s.err = fmt.Errorf("%s does not belong to the stream of a report", e.Kind)
@@ -57,6 +61,29 @@ func (p *preparer) prepare(e eventlog.Recorded) step {
 		s.entry = page[start:len(page):len(page)]
 	}
 	return s
+}
+
+// key is what domain.ParseReportStream says, which is asked only for the date, and once for each.
+func (p *preparer) key(stream string) (domain.ReportKey, bool) {
+	rest, ok := strings.CutPrefix(stream, domain.CategoryReport+"-")
+	if !ok {
+		return domain.ReportKey{}, false
+	}
+	regime, rest, ok1 := strings.Cut(rest, ".")
+	form, rest, ok2 := strings.Cut(rest, ".")
+	unit, day, ok3 := strings.Cut(rest, ".")
+	date, known := p.days[day]
+	if !ok1 || !ok2 || !ok3 || !known {
+		k, ok := domain.ParseReportStream(stream)
+		if ok {
+			if p.days == nil {
+				p.days = map[string]domain.Date{}
+			}
+			p.days[day] = k.Date
+		}
+		return k, ok
+	}
+	return domain.ReportKey{Regime: domain.RegimeID(regime), Form: domain.FormID(form), Unit: domain.UnitCode(unit), Date: date}, true
 }
 
 // applyError is a fact that cannot be folded whatever is tried: the event's fault, or this program's, never the
@@ -248,7 +275,11 @@ func (w *set) applyReport(s step) error {
 	}
 	w.breachesChanged(slot, s.fact.Event)
 	w.complianceChanged(slot)
-	return w.answersChanged(slot)
+	switch s.fact.Event.(type) {
+	case domain.ReportCorrected, domain.ReportSignedOff:
+		return w.answersChanged(slot)
+	}
+	return nil // whoever answers for the rest was known when the day was opened
 }
 
 // slotOf finds an obligation by name, or nil when no opened day has it.
@@ -266,7 +297,13 @@ func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
 	if err != nil || unit == nil || form == 0 {
 		return nil, err
 	}
-	return w.slot(newSlotID(day.n, form, unit.n))
+	id := newSlotID(day.n, form, unit.n)
+	if unit.recent != nil && unit.recent.id == id { // most facts are about a unit's newest obligation
+		return unit.recent, nil
+	}
+	s, err := w.slot(id)
+	unit.recent = s
+	return s, err
 }
 
 func (w *set) slot(id slotID) (*slot, error) {
@@ -365,6 +402,7 @@ func (w *set) gather(ids []slotID) []*slot {
 // created puts a new obligation into the set.
 func (w *set) created(s *slot, day *dayRow) {
 	w.slots[s.id] = s
+	s.unit.recent = s
 	if w.from == nil {
 		day.slots = append(day.slots, s.id)
 		w.ofUnit[s.id.unit()] = append(w.ofUnit[s.id.unit()], s.id)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -20,7 +21,7 @@ type entry struct {
 	Kind     string          `json:"k"`
 	Received instant         `json:"r"`
 	Recorded instant         `json:"t"` // 0: as it became known
-	EventID  string          `json:"e"`
+	EventID  uuid.UUID       `json:"e"`
 	Actor    domain.PersonID `json:"a"`
 	Role     domain.Role     `json:"o"`
 	Channel  domain.Channel  `json:"c"`
@@ -53,7 +54,7 @@ type entry struct {
 
 // entryOf is the entry of a fact of a report's stream; false for an event that no report's stream holds.
 func entryOf(f domain.Fact, place string) (entry, bool) {
-	n := entry{Kind: f.Event.Kind(), Received: at(f.ReceivedAt), Recorded: at(f.RecordedAt), EventID: f.EventID.String(),
+	n := entry{Kind: f.Event.Kind(), Received: at(f.ReceivedAt), Recorded: at(f.RecordedAt), EventID: f.EventID,
 		Actor: f.Actor, Role: f.Role, Channel: f.Channel, Revision: f.Revision, Place: place}
 	switch e := f.Event.(type) {
 	case domain.ReportSubmitted:
@@ -93,7 +94,7 @@ func entryOf(f domain.Fact, place string) (entry, bool) {
 func (n entry) fact(k domain.ReportKey) domain.Fact {
 	f := domain.Fact{Meta: domain.Meta{Stream: k.Stream(), Revision: n.Revision, ReceivedAt: n.Received.time(),
 		RecordedAt: n.Recorded.time(), Actor: n.Actor, Role: n.Role, Channel: n.Channel}}
-	f.EventID, _ = uuid.Parse(n.EventID)
+	f.EventID = n.EventID
 	switch n.Kind {
 	case domain.ReportSubmitted{}.Kind():
 		f.Event = domain.ReportSubmitted{Regime: k.Regime, Form: k.Form, FormVersion: n.FormVersion, Unit: k.Unit, Date: k.Date,
@@ -131,7 +132,7 @@ func (n *entry) appendTail(b []byte) ([]byte, error) {
 	o := object(append(b, `"k":`...))
 	o = appendText(o, n.Kind)
 	o.number("r", int64(n.Received))
-	o.text("e", n.EventID)
+	o.id("e", n.EventID)
 	o.text("a", string(n.Actor))
 	o.text("o", string(n.Role))
 	o.text("c", string(n.Channel))
@@ -203,7 +204,13 @@ func (s *slot) historyRow() string {
 
 func appendFigures(b []byte, f domain.Figures) []byte {
 	b = append(b, '{')
-	for i, name := range f.Names() {
+	var few [16]string // most forms have no more fields: then nothing is allocated
+	names := few[:0]
+	for name := range f {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -347,7 +354,7 @@ func (r *reader) versions(k domain.ReportKey, entries []entry) ([]VersionRow, er
 			out = append(out, VersionRow{Slot: slotName(k), Version: e.Version, FormVersion: e.FormVersion, Figures: e.Figures, Nil: e.Nil,
 				Note: e.Note, Digest: e.Digest, Correction: e.Correction, Reason: e.Text, Findings: e.Findings, Children: e.Children,
 				Missing: e.Missing, Filer: filer, Role: e.Role, Channel: e.Channel, ReceivedAt: e.Received.time(),
-				RecordedAt: e.Recorded.time(), EventID: e.EventID, Stream: k.Stream(), Revision: e.Revision, Place: e.Place})
+				RecordedAt: e.Recorded.time(), EventID: e.EventID.String(), Stream: k.Stream(), Revision: e.Revision, Place: e.Place})
 		case e.Kind == domain.ReportSignedOff{}.Kind() && e.Version >= 1 && e.Version <= len(out):
 			s, err := r.signOff(e)
 			if err != nil {
@@ -367,7 +374,7 @@ func (e entry) isVersion() bool {
 func (r *reader) signOff(e entry) (SignOffRow, error) {
 	signer, err := r.person(e.By)
 	return SignOffRow{Signer: signer, Capacity: e.Capacity, Title: e.Title, Authority: e.Authority, Digest: e.Digest,
-		At: e.Received.time(), RecordedAt: e.Recorded.time(), CheckpointSeen: e.CheckpointSeen, EventID: e.EventID}, err
+		At: e.Received.time(), RecordedAt: e.Recorded.time(), CheckpointSeen: e.CheckpointSeen, EventID: e.EventID.String()}, err
 }
 
 // timeline lists entries as an inspector reads them.
@@ -380,7 +387,7 @@ func (r *reader) timeline(k domain.ReportKey, entries []entry) ([]TimelineRow, e
 		}
 		detail := cmp.Or(string(e.Breach), string(e.Correction), string(e.Timeliness), e.Via)
 		out = append(out, TimelineRow{Kind: e.Kind, At: e.Received.time(), RecordedAt: e.Recorded.time(), Actor: actor, Role: e.Role,
-			Channel: e.Channel, Capacity: e.Capacity, Version: e.Version, Detail: detail, Reason: e.Text, EventID: e.EventID,
+			Channel: e.Channel, Capacity: e.Capacity, Version: e.Version, Detail: detail, Reason: e.Text, EventID: e.EventID.String(),
 			Stream: k.Stream(), Revision: e.Revision, Place: e.Place})
 	}
 	return out, nil

@@ -123,6 +123,9 @@ func (s *sqliteStore) alone(ctx context.Context, f func(context.Context) error) 
 func (s *sqliteStore) hold(context.Context, *sql.Tx, *generation) error               { return nil }
 func (s *sqliteStore) announce(context.Context, *sql.Tx) error                        { return nil }
 
+func (s *sqliteStore) lead(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
+func (s *sqliteStore) watch(context.Context, func())                                 {}
+
 func (s *sqliteStore) tidy(ctx context.Context) error {
 	return errors.Join(s.discard(ctx, stateBuilding), s.discard(ctx, stateRetired))
 }
@@ -188,7 +191,7 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 		return nil, fmt.Errorf("projections: registry %s: %w", s.path, err)
 	}
 	remove(s.file(g.n))
-	q := url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)", "locking_mode(EXCLUSIVE)", "cache_size(-131072)"}}
+	q := url.Values{"_pragma": {"page_size(16384)", "journal_mode(OFF)", "synchronous(OFF)", "locking_mode(EXCLUSIVE)", "cache_size(-131072)"}}
 	if g.write, err = sql.Open("sqlite", "file:"+(&url.URL{Path: s.file(g.n)}).EscapedPath()+"?"+q.Encode()); err != nil {
 		return nil, fmt.Errorf("projections: create generation %d: %w", g.n, err)
 	}

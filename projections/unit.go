@@ -19,6 +19,7 @@ type unitRow struct {
 	state domain.Unit
 	chronicle
 	office *officeRow // nil until it was looked for and found
+	recent *slot      // the obligation last looked for; nil after each batch
 	dirty  bool
 }
 

@@ -253,19 +253,7 @@ func insertRows(ctx context.Context, tx *sql.Tx, d dialect, name string, r rows,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	chunks := make(chan chunk, 64)
-	go func() {
-		defer close(chunks)
-		for i := 0; i < r.n; i += per {
-			c := chunk{make([]any, cols*per), min(per, r.n-i), nil}
-			c.err = r.encode(d, i, c.n, c.args)
-			select {
-			case chunks <- c:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	chunks := encodeAhead(ctx, d, r, per)
 	full, err := tx.PrepareContext(ctx, query(per))
 	if err != nil {
 		return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
@@ -285,6 +273,24 @@ func insertRows(ctx context.Context, tx *sql.Tx, d dialect, name string, r rows,
 		}
 	}
 	return ctx.Err()
+}
+
+// encodeAhead encodes rows, per of them to a chunk, in a goroutine that ends with the rows or with ctx.
+func encodeAhead(ctx context.Context, d dialect, r rows, per int) <-chan chunk {
+	chunks := make(chan chunk, 64)
+	go func() {
+		defer close(chunks)
+		for i := 0; i < r.n; i += per {
+			c := chunk{make([]any, len(r.table.Columns)*per), min(per, r.n-i), nil}
+			c.err = r.encode(d, i, c.n, c.args)
+			select {
+			case chunks <- c:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return chunks
 }
 
 func (r rows) encode(d dialect, from, n int, args []any) error {
@@ -322,8 +328,9 @@ func (t table) columnNames() []string {
 // only one that changes it, or the fence stops it.
 func (w *set) settle() {
 	for _, u := range w.units {
-		u.dirty = false
+		u.dirty, u.recent = false, nil
 	}
+	w.lastDay = nil
 	for _, d := range w.days {
 		d.dirty, d.whole, d.doc = false, false, nil
 	}
