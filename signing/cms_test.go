@@ -126,17 +126,19 @@ func TestCMSAttacks(t *testing.T) {
 		"another statement":    {der: sign(nil).make(t, []byte(statement+" ")), kind: ErrStatement, code: CodeDigest},
 		"another's key": {der: cmsMaker{cert: ca.issue(t, newRSA().Public(), nil), key: newRSA(), sent: []*x509.Certificate{ca.middle}}.make(t, []byte(statement)),
 			kind: ErrCredential, code: CodeCertificateKey},
-		"another's signature":       {der: with(func(m *cmsMaker) { m.key = newP256(t) }), kind: ErrSignature, code: CodeWrongSignature},
-		"signed in the future":      {der: signedAt(received.Add(2 * time.Minute)), kind: ErrPolicy, code: CodeSignedInFuture},
-		"clock a little ahead":      {der: signedAt(received.Add(30 * time.Second))},
-		"signed before its time":    {der: signedAt(received.AddDate(-3, 0, 0)), kind: ErrPolicy, code: CodeCertificateTime},
-		"attribute doubled":         {der: attributes(func(a []cmsAttribute) []cmsAttribute { return append(a, a[0]) }), kind: ErrMalformed, code: CodeCMS},
-		"content of another type":   {der: attributes(retype(t)), kind: ErrMalformed, code: CodeCMS},
-		"no digest":                 {der: attributes(func(a []cmsAttribute) []cmsAttribute { return a[:1] }), kind: ErrMalformed, code: CodeCMS},
-		"bytes after it":            {der: append(slices.Clone(good), 0), kind: ErrMalformed, code: CodeCMS},
-		"cut short":                 {der: good[:len(good)-1], kind: ErrMalformed, code: CodeCMS},
-		"not CMS":                   {der: []byte("-----BEGIN CMS-----"), kind: ErrMalformed, code: CodeCMS},
-		"other tag around the data": {der: reTag(good), kind: ErrMalformed, code: CodeCMS},
+		"another's signature":        {der: with(func(m *cmsMaker) { m.key = newP256(t) }), kind: ErrSignature, code: CodeWrongSignature},
+		"signed in the future":       {der: signedAt(received.Add(2 * time.Minute)), kind: ErrPolicy, code: CodeSignedInFuture},
+		"clock a little ahead":       {der: signedAt(received.Add(30 * time.Second))},
+		"signed before its time":     {der: signedAt(received.AddDate(-3, 0, 0)), kind: ErrPolicy, code: CodeCertificateTime},
+		"attribute doubled":          {der: attributes(func(a []cmsAttribute) []cmsAttribute { return append(a, a[0]) }), kind: ErrMalformed, code: CodeCMS},
+		"content of another type":    {der: attributes(retype(t)), kind: ErrMalformed, code: CodeCMS},
+		"no digest":                  {der: attributes(func(a []cmsAttribute) []cmsAttribute { return a[:1] }), kind: ErrMalformed, code: CodeCMS},
+		"bytes after it":             {der: append(slices.Clone(good), 0), kind: ErrMalformed, code: CodeCMS},
+		"cut short":                  {der: good[:len(good)-1], kind: ErrMalformed, code: CodeCMS},
+		"not CMS":                    {der: []byte("-----BEGIN CMS-----"), kind: ErrMalformed, code: CodeCMS},
+		"digest with parameters":     {der: announce(t, good), kind: ErrMalformed, code: CodeCMS},
+		"element after the last one": {der: extend(t, good), kind: ErrMalformed, code: CodeCMS},
+		"other tag around the data":  {der: reTag(good), kind: ErrMalformed, code: CodeCMS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,5 +170,39 @@ func reTag(der []byte) []byte {
 	if err != nil {
 		panic(err)
 	}
+	return out
+}
+
+// announce gives the announced digest algorithm, which no signature covers, a parameter.
+func announce(t testing.TB, der []byte) []byte {
+	t.Helper()
+	var info cmsContentInfo
+	var d cmsSignedData
+	must(t, unmarshalExactly(der, &info))
+	must(t, unmarshalExactly(info.Content.Bytes, &d))
+	d.DigestAlgorithms[0].Parameters = asn1.RawValue{FullBytes: []byte{2, 1, 5}}
+	inner, err := asn1.Marshal(d)
+	must(t, err)
+	return wrap(t, inner)
+}
+
+// extend adds an element to the signed data that its definition does not name; readers in use skip it.
+func extend(t testing.TB, der []byte) []byte {
+	t.Helper()
+	var info cmsContentInfo
+	var sequence asn1.RawValue
+	must(t, unmarshalExactly(der, &info))
+	_, err := asn1.Unmarshal(info.Content.Bytes, &sequence)
+	must(t, err)
+	inner, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(sequence.Bytes, 5, 0)})
+	must(t, err)
+	return wrap(t, inner)
+}
+
+func wrap(t testing.TB, signedData []byte) []byte {
+	t.Helper()
+	out, err := asn1.Marshal(cmsContentInfo{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2},
+		Content: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: signedData}})
+	must(t, err)
 	return out
 }

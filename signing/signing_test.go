@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
@@ -161,6 +162,30 @@ func TestCOSEKeysThereAndBack(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestKeysHaveOneSpelling: the readers beneath skip what they do not know; a stored key has no such parts.
+func TestKeysHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	der, err := x509.MarshalPKIXPublicKey(newP256(t).Public())
+	must(t, err)
+	var spki asn1.RawValue
+	_, err = asn1.Unmarshal(der, &spki)
+	must(t, err)
+	longer, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(spki.Bytes, 5, 0)})
+	must(t, err)
+	if _, err := x509.ParsePKIXPublicKey(longer); err != nil {
+		t.Fatalf("the reader beneath refuses it by now: %v", err)
+	}
+	_, err = ParsePublicKey(encode(longer), MethodWebAuthn)
+	expect(t, err, ErrMalformed, CodePublicKey)
+
+	cose, err := COSEKey(newRSA().Public())
+	must(t, err)
+	i := len(coseRS256) + 2
+	padded := slices.Concat(cose[:i-2], []byte{1, 1, 0}, cose[i:]) // the modulus with a zero ahead
+	_, err = ParseCOSEKey(padded)
+	expect(t, err, ErrMalformed, CodePublicKey)
 }
 
 // stored is one valid signature with all that is stored of it.
