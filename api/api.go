@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -58,6 +59,9 @@ type Handler struct {
 	routes  []*route
 	pages   pages
 	openapi []byte
+
+	closing     chan struct{} // closed when feeds are to end
+	closingOnce sync.Once
 }
 
 // New makes the handler of everything the process serves. It fails when a route has no rule in the policy, so that a
@@ -72,7 +76,7 @@ func New(c Config) (*Handler, error) {
 	if c.WaitFor == 0 {
 		c.WaitFor = 5 * time.Second
 	}
-	h := &Handler{Config: c, mux: http.NewServeMux(), ids: newRequestIDs(), headers: securityHeaders()}
+	h := &Handler{Config: c, mux: http.NewServeMux(), ids: newRequestIDs(), headers: securityHeaders(), closing: make(chan struct{})}
 	components, err := newComponents()
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -104,13 +108,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(x, r)
 }
 
-// NewServer is a server with the limits the handler is meant to run under. The feed of events moves its own deadlines.
+// CloseFeeds ends the feeds of events, which otherwise end only when their readers go: a server that shuts down waits for
+// every other request and not for them.
+func (h *Handler) CloseFeeds() { h.closingOnce.Do(func() { close(h.closing) }) }
+
+// NewServer is a server with the limits the handler is meant to run under. The feed of events moves its own deadlines,
+// and ends when the server begins to shut down.
 func NewServer(handler http.Handler, logger *zap.Logger) *http.Server {
 	std, err := zap.NewStdLogAt(logger, zap.WarnLevel)
 	if err != nil { // only for a level that does not exist
 		panic(err)
 	}
-	return &http.Server{
+	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       2 * time.Minute, // an import over a slow line
@@ -119,6 +128,10 @@ func NewServer(handler http.Handler, logger *zap.Logger) *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          std,
 	}
+	if h, ok := handler.(*Handler); ok {
+		server.RegisterOnShutdown(h.CloseFeeds)
+	}
+	return server
 }
 
 type securityHeader struct {

@@ -29,6 +29,7 @@ type call struct {
 	actor      domain.Actor // nobody, with no roles, on a public route
 	role       domain.Role  // under which the caller was let in; "" by office, or nobody
 	query      values
+	logged     bool // in the access log
 }
 
 func (c *call) path(name string) string { return c.r.PathValue(name) }

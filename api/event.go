@@ -221,6 +221,7 @@ func (h *Handler) streamEvents(c *call) error {
 	header.Set("Content-Type", eventStreamType)
 	header.Set("X-Accel-Buffering", "no")
 	c.x.WriteHeader(http.StatusOK)
+	h.logAccess(c) // a feed may last for days
 	send := func(b []byte) error {
 		if err := control.SetWriteDeadline(time.Now().Add(2 * heartbeat)); err != nil {
 			return err
@@ -238,6 +239,8 @@ func (h *Handler) streamEvents(c *call) error {
 	for {
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-h.closing:
 			return nil
 		case <-tick.C:
 			if _, err := h.authenticate(c.r, h.Clock()); err != nil { // revoked or expired meanwhile

@@ -205,8 +205,7 @@ func TestRolesEndInTime(t *testing.T) {
 func TestNewRefusesARouteWithoutARule(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
-	h := *w.handler
-	h.mux = http.NewServeMux()
+	h := &Handler{Config: w.handler.Config, mux: http.NewServeMux(), api: w.handler.api, metrics: w.handler.metrics}
 	h.routes = []*route{{id: "forgotten", method: http.MethodGet, path: "/v1/forgotten"}}
 	if err := h.register(); err == nil || !strings.Contains(err.Error(), "forgotten has no rule") {
 		t.Error(err)

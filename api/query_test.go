@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -157,6 +159,13 @@ func TestAcceptLanguage(t *testing.T) {
 // TestEveryCodeIsExplained in both languages, and each placeholder of one language is in the other.
 func TestEveryCodeIsExplained(t *testing.T) {
 	t.Parallel()
+	source, err := os.ReadFile("wording.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(regexp.MustCompile(`(?m)^\tcode[A-Za-z]+ +code = `).FindAll(source, -1)) != len(transportTexts) {
+		t.Errorf("%d codes have words", len(transportTexts))
+	}
 	for c, e := range transportTexts {
 		if e.title.Vi == "" || e.title.En == "" || e.text.Vi == "" || e.text.En == "" {
 			t.Errorf("%s: %+v", c, e)
@@ -306,6 +315,9 @@ func TestFeedResumes(t *testing.T) {
 	if len(whole.Events) != len(first)+2 {
 		t.Errorf("%d events in the log, %d in the feed", len(whole.Events), len(first)+2)
 	}
+	// A server that shuts down ends its feeds.
+	w.handler.CloseFeeds()
+	w.want(ask{as: "inspector", path: "/v1/events/stream"}, 200)
 	w.want(ask{as: "inspector", path: "/v1/events/stream?after=x"}, 400)
 	w.want(ask{as: "inspector", path: "/v1/events/stream", headers: map[string]string{"Last-Event-ID": "x"}}, 400)
 }

@@ -97,11 +97,10 @@ func (h *Handler) serve(rt *route, x *exchange, r *http.Request) {
 		h.fail(c, err)
 		return
 	}
-	err := rt.handle(c)
-	if err != nil {
+	defer h.logAccess(c) // also when the handler panics: it may have begun to answer
+	if err := rt.handle(c); err != nil {
 		h.fail(c, err)
 	}
-	h.logAccess(c)
 }
 
 // admit lets the caller in, or says why not.
@@ -157,11 +156,12 @@ func (h *Handler) logFailure(x *exchange, r *http.Request, p *Problem, err error
 	}
 }
 
-// logAccess notes the readings of inspectors, and every export, whatever came of them.
+// logAccess notes the readings of inspectors, and every export, whatever came of them; once for each request.
 func (h *Handler) logAccess(c *call) {
-	if c.token.ID == "" || c.r.Method != http.MethodGet || c.role != domain.RoleInspector && !c.route.export {
+	if c.logged || c.token.ID == "" || c.route.method != http.MethodGet || c.role != domain.RoleInspector && !c.route.export {
 		return
 	}
+	c.logged = true
 	err := h.State.LogAccess(c.ctx, appstate.Access{At: c.receivedAt, Person: c.actor.ID, Token: c.token.ID, Role: c.role, Method: c.r.Method,
 		Path: c.r.URL.Path, Query: c.r.URL.RawQuery, Status: c.x.status, Request: c.x.requestID})
 	if err != nil {
