@@ -70,7 +70,7 @@ func (e usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
-// failed is a command that has already printed why it failed.
+// errFailed is a command that has already printed why it failed.
 var errFailed = errors.New("failed")
 
 // exited unwinds the parser, which ends the process after --help; tests call run in theirs.
