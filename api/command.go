@@ -93,7 +93,7 @@ type RecordedReport struct {
 	Version    int               `json:"version"`
 	Digest     string            `json:"digest"`
 	Timeliness domain.Timeliness `json:"timeliness,omitempty"`
-	Figures    domain.Figures    `json:"figures,omitempty"`
+	Figures    domain.Figures    `json:"figures,omitempty" doc:"Of a consolidated report, which the ledger summed; the others are as they were sent."`
 	Findings   []domain.Finding  `json:"findings,omitempty"`
 	Missing    []domain.UnitCode `json:"missing,omitempty" doc:"Children without a report when it was consolidated."`
 }
@@ -121,9 +121,9 @@ func (c *call) recorded(cmd commands.Command, result commands.Result, err error)
 	for _, e := range events {
 		switch e := e.(type) {
 		case domain.ReportSubmitted:
-			answer.Report = &RecordedReport{Version: 1, Digest: e.Digest, Timeliness: e.Timeliness, Figures: e.Figures, Findings: e.Findings, Missing: e.Missing}
+			answer.Report = &RecordedReport{Version: 1, Digest: e.Digest, Timeliness: e.Timeliness, Figures: summed(e.Figures, e.Children, e.Missing), Findings: e.Findings, Missing: e.Missing}
 		case domain.ReportCorrected:
-			answer.Report = &RecordedReport{Version: e.Version, Digest: e.Digest, Figures: e.Figures, Findings: e.Findings, Missing: e.Missing}
+			answer.Report = &RecordedReport{Version: e.Version, Digest: e.Digest, Figures: summed(e.Figures, e.Children, e.Missing), Findings: e.Findings, Missing: e.Missing}
 		case domain.ReportSignedOff:
 			answer.Report = &RecordedReport{Version: e.Version, Digest: e.Digest}
 		}
@@ -135,6 +135,13 @@ func (c *call) recorded(cmd commands.Command, result commands.Result, err error)
 		return c.answer(http.StatusOK, answer)
 	}
 	return c.answer(http.StatusCreated, answer)
+}
+
+func summed(f domain.Figures, children []domain.ChildPin, missing []domain.UnitCode) domain.Figures {
+	if len(children)+len(missing) == 0 {
+		return nil
+	}
+	return f
 }
 
 // recordedBefore reads what a repeated command had recorded, and refuses the repeat when it asked for something else.
