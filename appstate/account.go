@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
@@ -62,8 +63,11 @@ func (s *State) logAccount(ctx context.Context, tx *sql.Tx, e AccountEntry) erro
 // AccountEntries lists entries of the account log before an id, the newest first; before 0 begins at the end, and person
 // "" is everybody's.
 func (s *State) AccountEntries(ctx context.Context, person domain.PersonID, before int64, limit int) ([]AccountEntry, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	rows, err := s.db.QueryContext(ctx, s.dialect.sql(`SELECT id, at, person, done_by, act, address, detail FROM account_log
-		WHERE (? = '' OR person = ?) AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?`), string(person), string(person), before, before, limit)
+		WHERE (? = '' OR person = ?) AND id < ? ORDER BY id DESC LIMIT ?`), string(person), string(person), before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("appstate: list the account log: %w: %w", ErrUnavailable, err)
 	}
