@@ -329,7 +329,7 @@ func TestEnrolledOptions(t *testing.T) {
 	}
 }
 
-// A credential that came another way than by this package's ceremony, such as over the API, signs nobody in.
+// A credential that somebody else enrolled for a person, as an administrator can over the API, signs nobody in.
 func TestOnlyOwnEnrolmentsSignIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -53,8 +53,8 @@ func (o owner) WebAuthnCredentials() []webauthn.Credential {
 	return out
 }
 
-// passkey is a credential in use that signs its person in. One that somebody else enrolled for the person, or that came
-// without our ceremony, may prove signatures; it signs nobody in.
+// passkey is a credential in use that signs its person in. One that somebody else enrolled for the person, as an
+// administrator can over the API, may prove signatures; it signs nobody in.
 func (o owner) passkey(c domain.Credential) (webauthn.Credential, Detail, bool) {
 	d, ok := detail(c)
 	id, idErr := base64.RawURLEncoding.DecodeString(c.Credential)
