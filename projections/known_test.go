@@ -19,7 +19,7 @@ import (
 
 // What is asked as known at T is what would have been answered at T: the same as from views of the log as it was then.
 func TestKnownAtIsTheLogAsItWas(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	propertyOnEveryEngine(t, func(t *rapid.T, place place) {
 		ctx := context.Background()
 		ledger := history(t)
 		then := rapid.SampledFrom(ledger.Facts).Draw(t, "then").RecordedAt
@@ -33,7 +33,7 @@ func TestKnownAtIsTheLogAsItWas(t *testing.T) {
 				cut.record(t, f)
 			}
 		}
-		now, before := openViews(t, tempDir(t), whole), openViews(t, tempDir(t), cut)
+		now, before := openViews(t, place(t), whole), openViews(t, place(t), cut)
 		defer closeViews(t, now)
 		defer closeViews(t, before)
 		must(t, now.followInBatches(ctx, func() int { return 50 }))
@@ -120,11 +120,11 @@ func questions(w domaintest.World) []question {
 
 // Pages give what one long page gives, each row once.
 func TestPagesJoinUp(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	propertyOnEveryEngine(t, func(t *rapid.T, place place) {
 		ctx := context.Background()
 		ledger, log := history(t), newRecorder()
 		log.record(t, ledger.Facts...)
-		v := openViews(t, tempDir(t), log)
+		v := openViews(t, place(t), log)
 		defer closeViews(t, v)
 		must(t, v.Rebuild(ctx, nil))
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")

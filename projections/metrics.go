@@ -9,7 +9,7 @@ import (
 
 // meters are the numbers an operator watches. The zero value measures nothing.
 type meters struct {
-	events, parked, lagEvents, lagSeconds prometheus.Gauge
+	events, parked, lagEvents, lagSeconds, leading prometheus.Gauge
 }
 
 func newMeters(r prometheus.Registerer) (*meters, error) {
@@ -24,8 +24,9 @@ func newMeters(r prometheus.Registerer) (*meters, error) {
 		parked:     gauge("parked_streams", "Streams with an event that could not be applied. Their units are not determinable."),
 		lagEvents:  gauge("lag_events", "Events recorded and not applied; -1 where the log does not count them."),
 		lagSeconds: gauge("lag_seconds", "Age of the oldest event not applied."),
+		leading:    gauge("leading", "1 while this process applies events, 0 while another does."),
 	}
-	for _, c := range []*prometheus.Gauge{&m.events, &m.parked, &m.lagEvents, &m.lagSeconds} {
+	for _, c := range []*prometheus.Gauge{&m.events, &m.parked, &m.lagEvents, &m.lagSeconds, &m.leading} {
 		if err := r.Register(*c); err != nil {
 			var before prometheus.AlreadyRegisteredError
 			if !errors.As(err, &before) {
@@ -50,6 +51,16 @@ func (m *meters) lag(l Lag) {
 		m.lagEvents.Set(float64(l.Events))
 		m.lagSeconds.Set(l.Seconds)
 		m.parked.Set(float64(l.Parked))
+	}
+}
+
+func (m *meters) lead(is bool) {
+	switch {
+	case m.leading == nil:
+	case is:
+		m.leading.Set(1)
+	default:
+		m.leading.Set(0)
 	}
 }
 

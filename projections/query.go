@@ -55,17 +55,33 @@ type readUnit struct {
 	domain.Unit
 }
 
-// ask runs a question in one transaction, so that position and rows belong together.
-func (v *Views) ask(ctx context.Context, asOf domain.Date, known *time.Time, question func(*reader) error) (at At, err error) {
+// ask runs a question in one transaction, so that position and rows belong together. A generation that another process
+// has replaced and dropped meanwhile is no failure: the question is asked of the one that took its place.
+func (v *Views) ask(ctx context.Context, asOf domain.Date, known *time.Time, question func(*reader) error) (At, error) {
 	g, err := v.generation(ctx)
 	if err != nil {
 		return At{}, err
 	}
+	at, err := v.askOf(ctx, g, asOf, known, question)
+	if err == nil || ctx.Err() != nil {
+		return at, err
+	}
+	if n, e := v.store.liveNumber(ctx); e != nil || n == 0 || n == g.n {
+		return at, err
+	}
+	v.look(ctx)
+	if g, err = v.generation(ctx); err != nil {
+		return At{}, err
+	}
+	return v.askOf(ctx, g, asOf, known, question)
+}
+
+func (v *Views) askOf(ctx context.Context, g *generation, asOf domain.Date, known *time.Time, question func(*reader) error) (at At, err error) {
 	tx, err := g.read.BeginTx(ctx, nil)
 	if err != nil {
 		return At{}, fmt.Errorf("projections: read: %w", err)
 	}
-	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	defer func() { _ = tx.Rollback() }() // it wrote nothing
 	r := &reader{ctx: ctx, tx: tx, g: g, v: v, known: knownAt(known), asOf: asOf,
 		units: map[int64]*readUnit{}, codes: map[domain.UnitCode]int64{}, offices: map[domain.UnitCode]domain.Office{}, persons: map[domain.PersonID]PersonRef{}}
 	if r.position, err = g.position(ctx, tx); err != nil {

@@ -241,6 +241,10 @@ type then struct {
 
 func TestViewsShowTheRules(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, viewsShowTheRules)
+}
+
+func viewsShowTheRules(t *testing.T, place place) {
 	excuse := domain.BreachExcused{Breach: domain.BreachMissing, Reason: "mất điện", GrantedBy: "p_dept"}
 	for name, example := range map[string]struct {
 		given *given
@@ -308,7 +312,7 @@ func TestViewsShowTheRules(t *testing.T) {
 			t.Parallel()
 			log := newRecorder()
 			log.record(t, example.given.facts...)
-			v := openViews(t, t.TempDir(), log)
+			v := openViews(t, place(t), log)
 			defer closeViews(t, v)
 			must(t, v.followInBatches(context.Background(), func() int { return 3 }))
 			for _, x := range example.then {
@@ -329,13 +333,17 @@ func TestViewsShowTheRules(t *testing.T) {
 // Rule 15: nothing is re-keyed, and the tree as of a day is asked for apart from what was known.
 func TestUnitsChangeAndKeepTheirRows(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, unitsChangeAndKeepTheirRows)
+}
+
+func unitsChangeAndKeepTheirRows(t *testing.T, place place) {
 	ctx := context.Background()
 	g := openDay().at("14:00").submit("25900", 100, nil)
 	g.at("2021-03-01 09:00").fact(domain.UnitStream("25900"), "p_dept", domain.UnitReclassified{Unit: "25900", Type: "Thị trấn", Name: "Thị trấn Tân Bình", EffectiveOn: "2021-02-01", Basis: "NQ 1"})
 	g.fact(domain.UnitStream("25900"), "p_dept", domain.UnitMoved{Unit: "25900", Parent: "720", EffectiveOn: "2021-03-01", Basis: "NQ 2"})
 	log := newRecorder()
 	log.record(t, g.facts...)
-	v := openViews(t, t.TempDir(), log)
+	v := openViews(t, place(t), log)
 	defer closeViews(t, v)
 	must(t, v.CatchUp(ctx))
 
@@ -372,6 +380,10 @@ func TestUnitsChangeAndKeepTheirRows(t *testing.T) {
 // Rule 4: reaching the result is apart from keeping the regime.
 func TestTargetsAreApartFromBreaches(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, targetsAreApartFromBreaches)
+}
+
+func targetsAreApartFromBreaches(t *testing.T, place place) {
 	ctx := context.Background()
 	g := openDay().at("14:00").submit("25900", 100, nil).at("16:00")
 	for _, j := range []domain.TargetJudged{{Unit: "25900", Numerator: 100, Denominator: 4000, Version: 1}, {Unit: "25945", Met: true, Numerator: 3000, Denominator: 4000}} {
@@ -380,7 +392,7 @@ func TestTargetsAreApartFromBreaches(t *testing.T) {
 	}
 	log := newRecorder()
 	log.record(t, g.facts...)
-	v := openViews(t, t.TempDir(), log)
+	v := openViews(t, place(t), log)
 	defer closeViews(t, v)
 	must(t, v.CatchUp(ctx))
 	p, err := v.Targets(ctx, TargetQuery{Regime: "bluezone"})

@@ -91,7 +91,13 @@ func (v *Views) transient(err error) bool {
 func (v *Views) applyBatch(ctx context.Context, b batch) error {
 	v.apply.Lock()
 	defer v.apply.Unlock()
+	if err := v.settleUnsure(ctx); err != nil {
+		return err
+	}
 	at := v.position()
+	if at.at.Compare(b.after) < 0 { // a generation that stands further back took the place of the one this was read for
+		return fmt.Errorf("projections: the views stand at %s, the batch begins after %s: %w", at.at, b.after, ErrFenced)
+	}
 	b.steps = slices.DeleteFunc(slices.Clone(b.steps), func(s step) bool { // a rebuild may have read further than this runner
 		return s.recorded.Position.Compare(at.at) <= 0
 	})
@@ -109,6 +115,27 @@ func (v *Views) applyBatch(ctx context.Context, b batch) error {
 	}
 	v.metrics.parkedStreams(len(set.parked))
 	v.moved(set.position())
+	return nil
+}
+
+// settleUnsure finds out what became of a batch whose commit was not answered. The caller holds apply.
+func (v *Views) settleUnsure(ctx context.Context) error {
+	if v.unsure == nil {
+		return nil
+	}
+	g, err := v.generation(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := g.position(ctx, g.read)
+	if err != nil {
+		return err
+	}
+	if p == *v.unsure {
+		v.live = nil
+		v.moved(p)
+	}
+	v.unsure = nil // otherwise it was not committed; and if another process moved the position, the fence finds out
 	return nil
 }
 
@@ -188,6 +215,8 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 		return nil, err
 	}
 	if err := tx.Commit(); err != nil {
+		to := w.position()
+		v.unsure = &to
 		return nil, fmt.Errorf("projections: commit: %w", err)
 	}
 	w.settle()

@@ -113,6 +113,10 @@ type store interface {
 	hold(ctx context.Context, tx *sql.Tx, g *generation) error
 	// announce tells other processes, when tx is committed, that the position moved.
 	announce(ctx context.Context, tx *sql.Tx) error
+	// watch calls moved whenever another process may have moved the position, until ctx ends.
+	watch(ctx context.Context, moved func())
+	// lead runs f while this process is the one that applies events. f's context ends when it no longer is.
+	lead(ctx context.Context, f func(ctx context.Context) error) error
 	// tidy removes what a rebuild that died, and one that was done, have left behind, when that is this process's to do.
 	tidy(ctx context.Context) error
 	// discard removes the generations in a state.

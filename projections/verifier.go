@@ -8,7 +8,7 @@ import (
 // OpenVerifier opens views that another process may be applying to, together with the log they were folded from, which
 // Config must hold: its Views answer questions and Verify.
 func OpenVerifier(ctx context.Context, c Config) (*Views, error) {
-	v, err := open(c, true)
+	v, err := open(ctx, c, true)
 	if err != nil {
 		return nil, err
 	}

@@ -12,12 +12,15 @@ import (
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/internal/postgres"
 	"github.com/answerable-ledger/answerable/schemas"
 )
 
 // Config is what the views need. Log and Registry are needed by all but a reader of stored rows, who needs Registry.
 type Config struct {
-	Path     string // of the SQLite registry file; the generations lie beside it
+	// Path of the SQLite registry file, beside which the generations lie; or a connection string of PostgreSQL, with
+	// sslmode and connect_timeout: postgres://user:password@host/database?sslmode=verify-full&connect_timeout=5
+	Path     string
 	Log      eventlog.Log
 	Registry *schemas.Registry
 	Logger   *zap.Logger           // nil: silent
@@ -56,6 +59,13 @@ type Views struct {
 	// apply serialises what changes rows: batches, and the switch to a new generation.
 	apply sync.Mutex
 	live  *set // the working set of the last batch, nil when it has to be loaded anew; under apply
+	// leading: this process applies, and no other; under apply. unsure is where a batch would have moved the position whose
+	// commit was not answered, or nil; under apply.
+	leading bool
+	unsure  *position
+
+	unwatch  context.CancelFunc // ends the watch for what other processes apply
+	watching sync.WaitGroup
 
 	mu       sync.Mutex
 	current  *generation // nil until there is one
@@ -67,7 +77,7 @@ type Views struct {
 // Open opens the views for applying and reading, makes empty ones when there are none, and refuses views that are ahead
 // of the log.
 func Open(ctx context.Context, c Config) (*Views, error) {
-	v, err := open(c, false)
+	v, err := open(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +89,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 
 // OpenReader opens views that another process may be applying to. Its Views answer questions and nothing else.
 func OpenReader(ctx context.Context, path string, registry *schemas.Registry) (*Views, error) {
-	v, err := open(Config{Path: path, Registry: registry}, true)
+	v, err := open(ctx, Config{Path: path, Registry: registry}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +99,7 @@ func OpenReader(ctx context.Context, path string, registry *schemas.Registry) (*
 	return v, nil
 }
 
-func open(c Config, readOnly bool) (*Views, error) {
+func open(ctx context.Context, c Config, readOnly bool) (*Views, error) {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
@@ -103,7 +113,12 @@ func open(c Config, readOnly bool) (*Views, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := openSQLite(c.Path, readOnly)
+	var store store
+	if postgres.Is(c.Path) {
+		store, err = openPostgres(ctx, c.Path, readOnly, c.Logger)
+	} else {
+		store, err = openSQLite(c.Path, readOnly)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +152,25 @@ func (v *Views) start(ctx context.Context) error {
 	if err := v.checkAhead(ctx, p); err != nil && !(v.config.Mend && errors.Is(err, ErrAhead)) {
 		return err
 	}
+	ctx, v.unwatch = context.WithCancel(context.WithoutCancel(ctx))
+	v.watching.Go(func() { v.store.watch(ctx, func() { v.look(ctx) }) })
 	return nil
+}
+
+// look takes notice of what another process has applied.
+func (v *Views) look(ctx context.Context) {
+	v.apply.Lock()
+	defer v.apply.Unlock()
+	if v.leading {
+		// Nobody else moves the position then; and if somebody did, the fence has to find out. But an operator's rebuild may
+		// have put another generation in this one's place.
+		if n, err := v.store.liveNumber(ctx); err != nil || n == v.current.n {
+			return
+		}
+	}
+	if err := v.refresh(ctx); err != nil && ctx.Err() == nil {
+		v.config.Logger.Warn("the position of the views cannot be looked up, trying again", zap.Error(err))
+	}
 }
 
 // empty makes and publishes a generation of empty tables, unless another process was first.
@@ -209,8 +242,12 @@ func (v *Views) checkAhead(ctx context.Context, p position) error {
 	return fmt.Errorf("projections: position %s: revision %d of %s is not there: %w", p.at, p.revision, p.stream, ErrAhead)
 }
 
-// Close releases the files. Run has ended before it is called.
+// Close releases files and connections. Run and Lead have ended before it is called.
 func (v *Views) Close() error {
+	if v.unwatch != nil {
+		v.unwatch()
+		v.watching.Wait()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var errs []error

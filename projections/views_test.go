@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -58,7 +57,7 @@ func (r *recorder) append(t failer, f domain.Fact, p eventlog.Proposed) {
 }
 
 // tempDir is a directory of one example of a property.
-func tempDir(t *rapid.T) string {
+func tempDir(t cleaner) string {
 	dir, err := os.MkdirTemp("", "views")
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -76,7 +75,7 @@ func registry(t failer) *schemas.Registry {
 
 func openViews(t failer, dir string, log eventlog.Log, change ...func(*Config)) *Views {
 	t.Helper()
-	c := Config{Path: filepath.Join(dir, "views.db"), Log: log, Registry: registry(t), Decoders: 2}
+	c := Config{Path: viewsIn(dir), Log: log, Registry: registry(t), Decoders: 2}
 	for _, f := range change {
 		f(&c)
 	}
@@ -131,9 +130,9 @@ func history(t *rapid.T) *domaintest.Ledger {
 // Rows do not depend on how the log was cut into batches, nor on whether they were written one batch at a time or all at
 // once; and they say what domain's own folds say.
 func TestLiveRebuildAndFreshFoldAgree(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	propertyOnEveryEngine(t, func(t *rapid.T, place place) {
 		ctx := context.Background()
-		dir, log, ledger := tempDir(t), newRecorder(), history(t)
+		dir, log, ledger := place(t), newRecorder(), history(t)
 		log.record(t, ledger.Facts...)
 		v := openViews(t, dir, log)
 		defer closeViews(t, v)

@@ -1,0 +1,88 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/internal/postgres"
+)
+
+// Lead applies the log to the views, as Run does, whenever this process is the one to do so, and meanwhile runs beside,
+// which is for what one process has to do as well. With SQLite that is from the start and to the end. With PostgreSQL it
+// is while this process holds a lock that the others wait for, and of which they hear within seconds when it dies; the
+// others answer reads meanwhile. Lead ends with ctx's error, or with an error that trying again cannot mend.
+//
+// The lock only spares work. That nothing is applied twice is due to the position, which moves by compare-and-set; and
+// what beside does must be such that two may do it.
+func (v *Views) Lead(ctx context.Context, beside func(context.Context) error) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	for failures := 0; ; failures++ {
+		err := v.store.lead(ctx, func(ctx context.Context) error {
+			failures = 0
+			return v.term(ctx, beside)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, ErrFenced) && !errors.Is(err, postgres.ErrLockLost) && !v.transient(err) {
+			return err
+		}
+		v.config.Logger.Warn("no longer the process that applies events; trying to be it again", zap.Error(err))
+		pause(ctx, failures)
+	}
+}
+
+// term is the time during which this process leads.
+func (v *Views) term(ctx context.Context, beside func(context.Context) error) error {
+	if err := v.take(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		v.apply.Lock()
+		v.leading = false
+		v.apply.Unlock()
+		v.metrics.lead(false)
+	}()
+	v.metrics.lead(true)
+	v.config.Logger.Info("this process applies events now", zap.Stringer("position", v.Position()))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 2)
+	go func() { ended <- v.Run(ctx) }()
+	go func() { ended <- beside(ctx) }()
+	first := <-ended
+	cancel()
+	second := <-ended
+	if errors.Is(first, context.Canceled) && !errors.Is(second, context.Canceled) {
+		return second
+	}
+	return first
+}
+
+// take begins a term where the one before has ended, and removes what it left behind.
+func (v *Views) take(ctx context.Context) error {
+	v.apply.Lock()
+	defer v.apply.Unlock()
+	if err := v.refresh(ctx); err != nil {
+		return err
+	}
+	if err := v.checkAhead(ctx, v.position()); err != nil {
+		return fmt.Errorf("projections: begin to apply: %w", err)
+	}
+	v.leading = true
+	return nil
+}
+
+func (s *postgresStore) lead(ctx context.Context, f func(context.Context) error) error {
+	return postgres.Alone(ctx, s.place, postgres.LockLeader, "leader", func(ctx context.Context) error {
+		if err := s.discard(ctx, stateRetired); err != nil {
+			return err
+		}
+		return f(ctx)
+	})
+}
