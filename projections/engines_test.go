@@ -84,7 +84,7 @@ func propertyOnEveryEngine(t *testing.T, property func(t *rapid.T, place place))
 			all := checks.Value.String()
 			n, err := strconv.Atoi(all)
 			must(t, err)
-			must(t, checks.Value.Set(strconv.Itoa((n+11)/12)))
+			must(t, checks.Value.Set(strconv.Itoa((n+19)/20)))
 			defer func() { must(t, checks.Value.Set(all)) }()
 		}
 		rapid.Check(t, func(t *rapid.T) { property(t, place) })
