@@ -154,7 +154,7 @@ func (s *State) writeBatch(batch []Access) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTxAbout(ctx, "access", func(tx *sql.Tx) error { // so that ids become visible in their order
 		for _, a := range batch {
 			if _, err := tx.ExecContext(ctx, s.dialect.sql(`INSERT INTO access_log (at, person, token, role, method, path, query, status, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
 				micros(a.At), string(a.Person), a.Token, string(a.Role), a.Method, a.Path, a.Query, a.Status, a.Request); err != nil {

@@ -23,7 +23,11 @@ func testSession(c *clock, n int) Session {
 
 func TestSession(t *testing.T) {
 	t.Parallel()
-	s, c, _ := openTest(t)
+	onEveryEngine(t, eachSession)
+}
+
+func eachSession(t *testing.T, place string) {
+	s, c, _ := openTest(t, place)
 	ctx := context.Background()
 	find := func(hash string, want error) Session {
 		t.Helper()
@@ -95,7 +99,11 @@ func TestSession(t *testing.T) {
 
 func TestAccountLogIsWrittenWithTheChange(t *testing.T) {
 	t.Parallel()
-	s, c, _ := openTest(t)
+	onEveryEngine(t, eachAccountLogIsWrittenWithTheChange)
+}
+
+func eachAccountLogIsWrittenWithTheChange(t *testing.T, place string) {
+	s, c, _ := openTest(t, place)
 	ctx := context.Background()
 	if _, err := s.db.Exec(`DROP TABLE account_log`); err != nil {
 		t.Fatal(err)
@@ -124,7 +132,11 @@ func TestAccountLogIsWrittenWithTheChange(t *testing.T) {
 
 func TestAccountEntries(t *testing.T) {
 	t.Parallel()
-	s, c, _ := openTest(t)
+	onEveryEngine(t, eachAccountEntries)
+}
+
+func eachAccountEntries(t *testing.T, place string) {
+	s, c, _ := openTest(t, place)
 	ctx := context.Background()
 	for i := range 5 {
 		e := AccountEntry{At: c.Now(), Person: domain.PersonID(fmt.Sprintf("p%d", i%2)), By: "a", Act: "sign_in", Address: "192.0.2.1", Detail: fmt.Sprint(i)}
@@ -160,7 +172,11 @@ func TestAccountEntries(t *testing.T) {
 
 func TestCeremonyIsTakenOnce(t *testing.T) {
 	t.Parallel()
-	s, c, _ := openTest(t)
+	onEveryEngine(t, eachCeremonyIsTakenOnce)
+}
+
+func eachCeremonyIsTakenOnce(t *testing.T, place string) {
+	s, c, _ := openTest(t, place)
 	ctx := context.Background()
 	begin := func(hash string) {
 		t.Helper()
@@ -216,7 +232,11 @@ func TestCeremonyIsTakenOnce(t *testing.T) {
 
 func TestOneOfManyCountsAPasskey(t *testing.T) {
 	t.Parallel()
-	s, c, _ := openTest(t)
+	onEveryEngine(t, eachOneOfManyCountsAPasskey)
+}
+
+func eachOneOfManyCountsAPasskey(t *testing.T, place string) {
+	s, c, _ := openTest(t, place)
 	ctx := context.Background()
 	var wg sync.WaitGroup
 	var mu sync.Mutex

@@ -40,7 +40,7 @@ type Answer struct {
 func (s *State) Begin(ctx context.Context, r Request) (*Answer, error) {
 	var kept *Answer
 	now := s.now()
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTxAbout(ctx, "answer "+string(r.Person)+" "+r.Route+" "+r.Key, func(tx *sql.Tx) error {
 		var digest, headers, body []byte
 		var started int64
 		var status int

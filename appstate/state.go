@@ -11,6 +11,8 @@
 // before the call returns. Times of last use of tokens and access entries are written in batches: a power cut loses those
 // of the last second, and a reader waits rather than goes unlogged when the batch is full. When the file cannot be
 // written, calls fail with ErrUnavailable.
+//
+// The tables are in one SQLite file, or in PostgreSQL (postgres.go), which several servers then share.
 package appstate
 
 import (
@@ -28,6 +30,8 @@ import (
 
 	"go.uber.org/zap"
 	_ "modernc.org/sqlite" // the driver of database/sql
+
+	"github.com/answerable-ledger/answerable/internal/postgres"
 )
 
 var (
@@ -41,7 +45,8 @@ var (
 	ErrOtherRequest = errors.New("the key was used for another request")
 )
 
-// State is the application's state. It is safe for concurrent use, also by several processes on one machine.
+// State is the application's state. It is safe for concurrent use, also by several processes: on one machine with SQLite,
+// on any number with PostgreSQL.
 type State struct {
 	db      *sql.DB
 	dialect dialect
@@ -69,8 +74,12 @@ type Options struct {
 	TokenTTL time.Duration
 }
 
-// Open opens the SQLite file at path, making it when it is missing. Only its owner can read it.
+// Open opens the SQLite file at path, making it when it is missing; only its owner can read it. A path that is a connection
+// string of PostgreSQL (postgres://…, with sslmode and connect_timeout) opens the tables in that database.
 func Open(ctx context.Context, path string, o Options) (*State, error) {
+	if postgres.Is(path) {
+		return openPostgres(ctx, path, o)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("appstate: open %s: %w: %w", path, ErrUnavailable, err)
 	}
@@ -124,6 +133,8 @@ type dialect struct {
 	name        string
 	placeholder func(n int) string // of the n-th parameter, from 1
 	versions    [][]string         // statements that bring the tables from version i to i+1
+	// serialise makes transactions about the same thing, its parameter, come one after the other. "" where they all do.
+	serialise string
 }
 
 func sqliteDialect() dialect {
@@ -187,10 +198,21 @@ func (s *State) migrate(ctx context.Context) error {
 	})
 }
 
+// inTx runs a transaction that comes before or after every other one of inTx, by whatever process.
 func (s *State) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+	return s.inTxAbout(ctx, "", f)
+}
+
+// inTxAbout runs a transaction that comes before or after every other one about the same thing.
+func (s *State) inTxAbout(ctx context.Context, about string, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if s.dialect.serialise != "" {
+		if _, err := tx.ExecContext(ctx, s.dialect.serialise, about); err != nil {
+			return errors.Join(fmt.Errorf("%w: %w", ErrUnavailable, err), tx.Rollback())
+		}
 	}
 	if err := f(tx); err != nil {
 		if ctx.Err() == nil {

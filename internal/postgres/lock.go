@@ -62,7 +62,7 @@ func Alone(ctx context.Context, place string, l Lock, name string, f func(ctx co
 	}
 	cancel(nil)
 	<-watched
-	return errors.Join(err, held.db.Close()) // the server lets go of the lock with the connection
+	return errors.Join(err, held.release(l))
 }
 
 // holder is the connection that holds a lock.
@@ -79,15 +79,15 @@ func lock(ctx context.Context, place string, l Lock, name string) (_ *holder, er
 	db.SetConnMaxLifetime(0)
 	db.SetConnMaxIdleTime(0)
 	h := &holder{db: db}
-	for {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, lockEvery) {
 		got, err := h.try(ctx, l)
 		if got {
 			return h, nil
 		}
 		if err != nil && !Transient(err) && !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
-			return nil, errors.Join(fmt.Errorf("postgres: wait for lock %d: %w", l, errors.Join(err, context.Cause(ctx))), db.Close())
+			return nil, errors.Join(fmt.Errorf("postgres: wait for lock %d: %w", l, errors.Join(err, context.Cause(ctx))), h.close())
 		}
-		pause(ctx, lockEvery)
+		pause(ctx, wait)
 	}
 }
 
@@ -105,6 +105,21 @@ func (h *holder) try(ctx context.Context, l Lock) (got bool, err error) {
 		h.conn = nil
 	}
 	return got, err
+}
+
+// release lets go of the lock, so that whoever waits need not wait for the server to notice the end of the connection.
+func (h *holder) release(l Lock) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lockWithin)
+	defer cancel()
+	_, _ = h.conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1, $2)`, int64(lockClass), int64(l)) // a broken connection holds none
+	return h.close()
+}
+
+func (h *holder) close() error {
+	if h.conn != nil {
+		_ = h.conn.Close() // a connection that is in use would outlive its pool
+	}
+	return h.db.Close()
 }
 
 // alive asks for a sign of life. A connection that database/sql would replace by another does not count.

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -114,7 +115,7 @@ func Open(place string, p Pool) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	db := sql.OpenDB(c)
+	db := sql.OpenDB(connector{c})
 	n := max(p.Conns, 1)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
@@ -153,8 +154,53 @@ func Transient(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &refused)
 }
 
+// connector gives connections that clean the texts they are sent, whoever sends them: a client chooses what its User-Agent
+// is, and the batch that keeps it must not fail for ever.
+type connector struct{ driver.Connector }
+
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	able, ok := conn.(able)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("postgres: the driver gives a %T, which lacks what its connections had", conn), conn.Close())
+	}
+	return cleaning{able}, nil
+}
+
+// able is what the driver's connections do for database/sql.
+type able interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+type cleaning struct{ able }
+
+func (c cleaning) CheckNamedValue(v *driver.NamedValue) error {
+	switch x := v.Value.(type) {
+	case string:
+		v.Value = Clean(x)
+		return nil
+	case int64:
+		return nil
+	}
+	return c.able.CheckNamedValue(v)
+}
+
 // Clean is a text as a column can hold it: PostgreSQL takes neither U+0000 nor bytes that are no UTF-8. They are shown by
 // signs in their place, for a text of which something was lost must not look like one that is whole.
 func Clean(text string) string {
+	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
+		return text
+	}
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\u2400")
 }

@@ -89,6 +89,10 @@ func TestConnectionsHaveLimits(t *testing.T) {
 			t.Errorf("%s is %q, %v", name, got, err)
 		}
 	}
+	var kept string
+	if err := db.QueryRow("SELECT $1::text", "a\x00\xff").Scan(&kept); err != nil || kept != "a␀\uFFFD" {
+		t.Errorf("a text that cannot be kept comes back as %q, %v", kept, err)
+	}
 }
 
 // Given several who want a lock, then one has it at a time; and when its connection is cut its work is told to stop and
