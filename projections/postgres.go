@@ -117,7 +117,7 @@ func (d postgresDialect) copyRows(ctx context.Context, tx *sql.Tx, name string, 
 	}
 	defer func() { err = errors.Join(err, stmt.Close()) }()
 	cols := len(r.table.Columns)
-	for c := range encodeAhead(ctx, d, r, 256) {
+	for c := range encodeAhead(ctx, r, 256) {
 		if c.err != nil {
 			return fmt.Errorf("projections: encode %s: %w", r.table.Name, c.err)
 		}

@@ -86,7 +86,7 @@ type dialect interface {
 	transient(err error) bool
 	// insert writes rows; conflict is the clause for those that are there already, "" where none can be.
 	insert(ctx context.Context, tx *sql.Tx, generation int, r rows, conflict string) error
-	// clean is a text as the database can hold it.
+	// clean is a text as the database gives it back.
 	clean(text string) string
 	// patient lifts the limits on a transaction that reads everything.
 	patient(ctx context.Context, tx *sql.Tx) error

@@ -242,7 +242,7 @@ func insertRows(ctx context.Context, tx *sql.Tx, d dialect, name string, r rows,
 		args := make([]any, cols*per)
 		for i := 0; i < r.n; i += per {
 			n := min(per, r.n-i)
-			if err := r.encode(d, i, n, args); err != nil {
+			if err := r.encode(i, n, args); err != nil {
 				return fmt.Errorf("projections: encode %s: %w", r.table.Name, err)
 			}
 			if _, err := tx.ExecContext(ctx, query(n), args[:n*cols]...); err != nil {
@@ -253,7 +253,7 @@ func insertRows(ctx context.Context, tx *sql.Tx, d dialect, name string, r rows,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	chunks := encodeAhead(ctx, d, r, per)
+	chunks := encodeAhead(ctx, r, per)
 	full, err := tx.PrepareContext(ctx, query(per))
 	if err != nil {
 		return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
@@ -276,13 +276,13 @@ func insertRows(ctx context.Context, tx *sql.Tx, d dialect, name string, r rows,
 }
 
 // encodeAhead encodes rows, per of them to a chunk, in a goroutine that ends with the rows or with ctx.
-func encodeAhead(ctx context.Context, d dialect, r rows, per int) <-chan chunk {
+func encodeAhead(ctx context.Context, r rows, per int) <-chan chunk {
 	chunks := make(chan chunk, 64)
 	go func() {
 		defer close(chunks)
 		for i := 0; i < r.n; i += per {
 			c := chunk{make([]any, len(r.table.Columns)*per), min(per, r.n-i), nil}
-			c.err = r.encode(d, i, c.n, c.args)
+			c.err = r.encode(i, c.n, c.args)
 			select {
 			case chunks <- c:
 			case <-ctx.Done():
@@ -293,17 +293,17 @@ func encodeAhead(ctx context.Context, d dialect, r rows, per int) <-chan chunk {
 	return chunks
 }
 
-func (r rows) encode(d dialect, from, n int, args []any) error {
+func (r rows) encode(from, n int, args []any) error {
 	cols := len(r.table.Columns)
 	for i := range n {
-		if err := r.fillFor(d, from+i, args[i*cols:(i+1)*cols]); err != nil {
+		if err := r.fill(from+i, args[i*cols:(i+1)*cols]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fillFor is fill with texts as a database can hold them.
+// fillFor is fill with texts as a database gives them back.
 func (r rows) fillFor(d dialect, i int, args []any) error {
 	if err := r.fill(i, args); err != nil {
 		return err
