@@ -218,3 +218,27 @@ func (s *Store) Erased(ctx context.Context, event uuid.UUID) (erased bool, err e
 	})
 	return erased, wrap(err, "look for event %s among the erased", event)
 }
+
+// NewestCheckpoints gives up to limit checkpoints, the largest first.
+func (s *Store) NewestCheckpoints(ctx context.Context, limit int64) ([]Signed, error) {
+	return s.checkpoints(ctx, `ORDER BY size DESC LIMIT ?`, limit)
+}
+
+// Erasure is a note that an event's salts must not be derived any more.
+type Erasure struct {
+	Event  uuid.UUID
+	At     time.Time
+	Reason string
+}
+
+// Erasures lists the notes.
+func (s *Store) Erasures(ctx context.Context) (out []Erasure, err error) {
+	err = s.read(ctx, func(c *sqlite.Conn) error {
+		return sqlitex.Execute(c, `SELECT event_id, erased_at_us, reason FROM erased`, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+			id, err := uuid.FromBytes(blob(st, 0))
+			out = append(out, Erasure{id, time.UnixMicro(st.ColumnInt64(1)).UTC(), st.ColumnText(2)})
+			return err
+		}})
+	})
+	return out, wrap(err, "read erasures")
+}
