@@ -38,6 +38,8 @@ type Ledger struct {
 	now      func() time.Time
 	logger   *zap.Logger
 
+	signatures Signatures // nil: nobody can judge one
+
 	regimes folds[domain.Regime]
 	days    folds[domain.Day]
 	units   folds[domain.Unit]

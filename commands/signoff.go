@@ -2,9 +2,44 @@ package commands
 
 import (
 	"context"
+	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
+
+// Signatures judges what signs a sign-off, before it is recorded.
+type Signatures interface {
+	// Check refuses a sign-off whose signature is wanted and missing, or is not over exactly this statement by a key that
+	// the signer has enrolled and that is in force. at is when the attempt was received.
+	Check(signer domain.Person, statement string, s *domain.Signature, at time.Time) error
+}
+
+// JudgeSignatures has every sign-off judged from now on; it is called before the first command. Without a judge a sign-off
+// that carries a signature is refused: what nobody checked must not stand in the ledger as if somebody had.
+func (l *Ledger) JudgeSignatures(s Signatures) { l.signatures = s }
+
+func (l *Ledger) checkSignature(ctx context.Context, events []domain.Event, at time.Time) error {
+	for _, e := range events {
+		x, ok := e.(domain.ReportSignedOff)
+		if !ok {
+			continue
+		}
+		if l.signatures == nil {
+			if x.Signature != nil {
+				return domain.Refuse(domain.Forbidden, domain.CodeSignatureRefused, "/signature", "reason", "not_judged")
+			}
+			continue
+		}
+		signer, err := l.Person(ctx, x.Signer)
+		if err != nil {
+			return err
+		}
+		if err := l.signatures.Check(signer, x.Statement, x.Signature, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // SignOff records a signature on the newest version of a report. The office is read before the report: whoever loses
 // office in between has signed in office, at the instant the attempt was received (rule 7).
@@ -24,7 +59,11 @@ func (l *Ledger) SignOff(ctx context.Context, c Command, key domain.ReportKey, a
 	rules, _ := o.regime.RulesVersion(o.RegimeVersion)
 	a.At = c.ReceivedAt
 	return change(ctx, l, c, key.Stream(), l.loadReport(key), func(r domain.Report) ([]domain.Event, error) {
-		return r.SignOff(a, o.Obligation, rules, office, o.actor)
+		events, err := r.SignOff(a, o.Obligation, rules, office, o.actor)
+		if err != nil {
+			return nil, err
+		}
+		return events, l.checkSignature(ctx, events, a.At)
 	})
 }
 

@@ -72,6 +72,8 @@ const (
 	CodeRoleMissing       Code = "role_missing"
 	CodeSchema            Code = "schema"
 	CodeScope             Code = "scope"
+	CodeSignatureMissing  Code = "signature_missing"
+	CodeSignatureRefused  Code = "signature_refused"
 	CodeSigned            Code = "signed"
 	CodeStatement         Code = "statement"
 	CodeTextControl       Code = "text_control"
@@ -168,6 +170,8 @@ var texts = map[Code]Wording{
 	CodeRoleMissing:       {"Cần vai trò “{role}” đối với đơn vị “{unit}”.", "This needs the role “{role}” for unit “{unit}”."},
 	CodeSchema:            {"Không đúng lược đồ: {detail}", "It does not fit the schema: {detail}"},
 	CodeScope:             {"Không được cộng số liệu phạm vi {scope} vào phạm vi {expected}.", "Figures of scope {scope} cannot be added to scope {expected}."},
+	CodeSignatureMissing:  {"Người ký đã đăng ký khóa ký, nên phải ký bằng khóa.", "The signer has a key in use, so the sign-off must be signed with it."},
+	CodeSignatureRefused:  {"Chữ ký không dùng được ({reason}).", "The signature cannot be accepted ({reason})."},
 	CodeSigned:            {"Bản {version} đã được ký duyệt.", "Version {version} is signed off already."},
 	CodeStatement:         {"Nội dung ký không khớp với bản báo cáo; hãy tải lại và ký.", "The statement is not the one for this version; load it again, then sign."},
 	CodeTextControl:       {"Có ký tự điều khiển không dùng được trong văn bản.", "It holds a control character, which a text may not."},
