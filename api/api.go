@@ -38,6 +38,10 @@ type Config struct {
 	Logger   *zap.Logger
 	Metrics  *prometheus.Registry
 
+	// Evidence is the transparency log; nil gives no receipts. EvidenceTrouble says why nothing is signed any more.
+	Evidence        Evidence
+	EvidenceTrouble func() error
+
 	// Version is the program's, for the OpenAPI document.
 	Version string
 	// Demo opens the pages to everybody and marks every figure as synthetic. The API under /v1 stays closed.

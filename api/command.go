@@ -84,6 +84,7 @@ type Recorded struct {
 	ReceivedAt time.Time       `json:"received_at"`
 	RecordedAt time.Time       `json:"recorded_at"`
 	EventIDs   []string        `json:"event_ids"`
+	Receipts   []string        `json:"receipts,omitempty" doc:"Where the events' receipts are, at once and better later."`
 	Report     *RecordedReport `json:"report,omitempty"`
 	Repeat     bool            `json:"repeat,omitempty" doc:"The command had been taken before; this is what came of it then."`
 }
@@ -114,6 +115,9 @@ func (c *call) recorded(cmd commands.Command, result commands.Result, err error)
 	answer := Recorded{Stream: result.Stream, Revision: result.Revision, ReceivedAt: result.ReceivedAt, RecordedAt: result.RecordedAt, Repeat: result.Repeat, EventIDs: make([]string, len(result.EventIDs))}
 	for i, id := range result.EventIDs {
 		answer.EventIDs[i] = id.String()
+		if c.h.Evidence != nil {
+			answer.Receipts = append(answer.Receipts, receiptsPath+id.String())
+		}
 	}
 	if result.PositionKnown {
 		answer.Position = result.Position.String()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -124,6 +125,13 @@ func policy() map[string]rule {
 		"stream-events":  {allow: only(all, domain.RoleInspector, domain.RoleDepartment)},
 
 		// Operations.
+		// Evidence. What the log holds is public; what opens it is not, and openingRule says whose it is.
+		"get-receipt":     {public: true},
+		"get-opening":     {allow: append(everybody(), allowance{reach: office}, allowance{reach: oneself})},
+		"evidence-status": {public: true},
+		"evidence-policy": {public: true},
+		"log-file":        {public: true},
+
 		"lag":          {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
 		"list-parked":  {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
 		"retry-parked": {allow: admin},
@@ -146,13 +154,41 @@ func (r rule) byOffice() bool {
 	return slices.ContainsFunc(r.allow, func(a allowance) bool { return a.reach == office })
 }
 
+// openingRule says who may open an event, by its stream: who may read the same thing otherwise. unit is the one it is
+// about, person the one it is of.
+func openingRule(stream, kind string) (r rule, unit domain.UnitCode, person domain.PersonID) {
+	category, rest, _ := strings.Cut(stream, "-")
+	switch category {
+	case domain.CategoryReport:
+		if key, ok := domain.ParseReportStream(stream); ok {
+			return rule{allow: append(readers(), allowance{reach: office})}, key.Unit, ""
+		}
+	case domain.CategoryResult:
+		_, u, _ := strings.Cut(rest, ".")
+		return rule{allow: readers()}, domain.UnitCode(u), ""
+	case domain.CategoryRegimeDay:
+		if kind != "DayOpened" { // counts of the whole province
+			return rule{allow: readers()}, "", ""
+		}
+		return rule{allow: everybody()}, "", ""
+	case domain.CategoryRegime, domain.CategoryUnit, domain.CategoryOffice:
+		return rule{allow: everybody()}, "", ""
+	case domain.CategoryPerson:
+		return rule{allow: only(all, domain.RoleAdmin, domain.RoleInspector)}, "", domain.PersonID(rest)
+	}
+	return rule{allow: only(all, domain.RoleInspector)}, "", ""
+}
+
 // authorise finds the allowance that lets an actor call a route, and says as which role they call.
 func (h *Handler) authorise(ctx context.Context, c *call) (domain.Role, error) {
-	rule := c.route.rule
+	return h.letIn(ctx, c, c.route.rule, c.unitAsked())
+}
+
+// letIn finds the allowance of a rule that lets a call's actor in, for what is about a unit.
+func (h *Handler) letIn(ctx context.Context, c *call, rule rule, unit domain.UnitCode) (domain.Role, error) {
 	if c.actor.ID == domain.System { // no token is bound to it; if one were, it opens nothing
 		return "", domain.Refuse(domain.Forbidden, domain.CodeRoleMissing, "", "role", string(domain.RoleSystem), "unit", "")
 	}
-	unit := c.unitAsked()
 	var above []domain.UnitCode // unit, and what it reports through; read once, when a rule needs it
 	for _, a := range rule.allow {
 		switch a.reach {

@@ -37,6 +37,7 @@ func allowed() map[string]string {
 		"history": reading, "list-events": "department inspector", "stream-events": "department inspector",
 		"lag": "department inspector admin", "list-parked": "department inspector admin", "retry-parked": "admin", "metrics": "admin",
 		"page-board": "department inspector", "page-unit": reading, "page-breaches": "department inspector", "page-synthesis": "department inspector",
+		"get-receipt": "everybody", "get-opening": anybody + " deputy nobody", "evidence-status": "everybody", "evidence-policy": "everybody", "log-file": "everybody",
 		"openapi": "everybody", "healthz": "everybody", "readyz": "everybody", "page-style": "everybody",
 	}
 }
@@ -49,7 +50,7 @@ func callers() map[string]domain.PersonID {
 
 // about fills a route's path with the world's names.
 func about(rt *route, unit, form string) string {
-	return strings.NewReplacer("{regime}", "bluezone", "{form}", form, "{unit}", unit, "{date}", string(testDay), "{breach}", "late", "{person}", "filer_far", "{$}", "").Replace(rt.path)
+	return strings.NewReplacer("{regime}", "bluezone", "{form}", form, "{unit}", unit, "{date}", string(testDay), "{breach}", "late", "{person}", "filer_far", "{event_id}", "0b3f1e5c-0000-5000-8000-000000000000", "{path...}", "checkpoint", "{$}", "").Replace(rt.path)
 }
 
 // wasAdmitted calls a route without a body: an admitted command is then refused for that, and nothing is recorded.

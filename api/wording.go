@@ -12,6 +12,10 @@ type code string
 const (
 	codeContended       code = "contended"
 	codeCursor          code = "cursor"
+	codeErased          code = "erased"
+	codeEvent           code = "event_unknown"
+	codeNoEvidence      code = "no_evidence"
+	codeNonce           code = "nonce"
 	codeIfMatchFailed   code = "if_match_failed"
 	codeIfMatchMissing  code = "if_match_missing"
 	codeIfMatchSyntax   code = "if_match"
@@ -45,6 +49,10 @@ type explained struct{ title, text domain.Wording }
 var transportTexts = map[code]explained{
 	codeContended:       {domain.Wording{Vi: "Đang có nhiều người ghi", En: "Too many writers"}, domain.Wording{Vi: "Nhiều người đang ghi cùng một hồ sơ; hãy gửi lại với cùng khóa.", En: "Many are writing to the same record; send it again with the same key."}},
 	codeCursor:          {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Dấu trang không đọc được, hoặc thuộc một truy vấn khác.", En: "The cursor cannot be read, or belongs to another query."}},
+	codeErased:          {domain.Wording{Vi: "Nội dung đã bị xóa", En: "The content was erased"}, domain.Wording{Vi: "Nội dung của sự kiện này đã bị xóa theo quy định; bằng chứng về nó vẫn còn.", En: "The content of this event was erased on purpose; the evidence that it existed stays."}},
+	codeEvent:           {domain.Wording{Vi: "Không tìm thấy", En: "Not found"}, domain.Wording{Vi: "Sổ không có sự kiện “{value}”.", En: "The ledger holds no event “{value}”."}},
+	codeNoEvidence:      {domain.Wording{Vi: "Không có nhật ký minh bạch", En: "No transparency log"}, domain.Wording{Vi: "Máy chủ này chạy không có nhật ký minh bạch, nên không cấp biên nhận.", En: "This server runs without a transparency log and gives no receipts."}},
+	codeNonce:           {domain.Wording{Vi: "Lời ký đã cũ", En: "The statement is stale"}, domain.Wording{Vi: "Lời ký này đã dùng, đã quá hạn hoặc không do máy chủ cấp; hãy tải lại và ký.", En: "This statement was used, has expired or was not issued here; load it again, then sign."}},
 	codeIfMatchFailed:   {domain.Wording{Vi: "Đã có phiên bản khác", En: "There is another version"}, domain.Wording{Vi: "Báo cáo không phải là bản bạn đã xem; hãy xem lại.", En: "The report is not the one you looked at; look again."}},
 	codeIfMatchMissing:  {domain.Wording{Vi: "Thiếu điều kiện", En: "A precondition is required"}, domain.Wording{Vi: "Hãy nêu phiên bản đã xem, bằng If-Match hoặc trong nội dung.", En: "Say which version you looked at, with If-Match or in the body."}},
 	codeIfMatchSyntax:   {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "If-Match không phải là ETag của một báo cáo, hoặc khác với nội dung.", En: "If-Match is no ETag of a report, or differs from the body."}},
