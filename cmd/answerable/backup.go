@@ -18,7 +18,7 @@ type backupCmd struct {
 }
 
 func (backupCmd) Help() string {
-	return `Copies the log and the tokens, each as it stands at one instant, also while the server runs. The views are not copied: they are made again from the log. The copy is opened and counted before the command says that it is done.
+	return `Copies the log, the tokens and the tree of the transparency log, each as it stands at one instant, also while the server runs. The views are not copied: they are made again from the log. Keys are not copied: keep a copy of them apart. The guard must not be copied: it is what finds out that an old backup was put back. The copy is opened and counted before the command says that it is done.
 
 Example:
   answerable backup --data ./ledger ./backup-2021-02-10`
@@ -46,6 +46,9 @@ func (c backupCmd) Run(a *app) error {
 			return err
 		}
 	}
+	if err := backupEvidence(dir, c.To); err != nil {
+		return err
+	}
 	copied, err := a.openLog(c.To)
 	if err != nil {
 		return err
@@ -56,6 +59,29 @@ func (c backupCmd) Run(a *app) error {
 	}
 	a.printf("Đã sao lưu %s vào %s: đến sự kiện %s.\n", "Copied %s to %s: up to event %s.\n", dir, c.To, head)
 	return nil
+}
+
+// backupEvidence copies the tree and the policy, and says in the copy's evidence.json where keys and guard really are.
+func backupEvidence(dir, to string) error {
+	p, ok, err := readEvidence(dir)
+	if err != nil || !ok {
+		return err
+	}
+	if err := copyDatabase(filepath.Join(dir, treeFile), filepath.Join(to, treeFile)); err != nil {
+		return err
+	}
+	if err := copyFile(p.path(p.Policy), filepath.Join(to, policyFile)); err != nil {
+		return err
+	}
+	q := evidencePlace{evidenceConfig: p.evidenceConfig, dir: to}
+	q.Policy = policyFile
+	if q.Keys, err = filepath.Abs(p.path(p.Keys)); err != nil {
+		return err
+	}
+	if q.Guard, err = filepath.Abs(p.path(p.Guard)); err != nil {
+		return err
+	}
+	return q.write()
 }
 
 type restoreCmd struct {
@@ -81,8 +107,8 @@ func (c restoreCmd) Run(a *app) error {
 	if err := emptyDir(c.Data); err != nil {
 		return err
 	}
-	for _, name := range []string{stateFile, ledgerFile} { // the ledger last: a directory without one is not a data directory
-		if _, err := os.Stat(filepath.Join(c.From, name)); errors.Is(err, os.ErrNotExist) && name == stateFile {
+	for _, name := range []string{stateFile, treeFile, policyFile, evidenceFile, ledgerFile} { // the ledger last: a directory without one is not a data directory
+		if _, err := os.Stat(filepath.Join(c.From, name)); errors.Is(err, os.ErrNotExist) && name != ledgerFile {
 			continue
 		}
 		if err := copyFile(filepath.Join(c.From, name), filepath.Join(c.Data, name)); err != nil {

@@ -24,6 +24,9 @@ var known = []setting{
 	{"lang", "language of what people read: auto, vi, en"},
 	{"log_level", "debug, info, warn, error"},
 	{"seed", "seed of the demonstration"},
+	{"origin", "name of a new ledger's transparency log"},
+	{"keys", "directory for a new ledger's keys"},
+	{"guard", "file for the second copy of a new ledger's last signed checkpoint"},
 }
 
 const envPrefix = "ANSWERABLE_"

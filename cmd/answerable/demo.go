@@ -63,7 +63,7 @@ func (c demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.replayDemo(n, clock, c.Seed)
+	s, err := a.tellDemo(n, clock, c.Seed)
 	if err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -98,7 +98,11 @@ func prepareDemo(dir string, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, demoMarker), append(marker, '\n'), 0o644)
+	if err := os.WriteFile(filepath.Join(dir, demoMarker), append(marker, '\n'), 0o644); err != nil {
+		return err
+	}
+	place := evidencePlace{dir: dir, evidenceConfig: evidenceConfig{Origin: demoOrigin, Keys: keysDir, Guard: filepath.Join("guard", guardFile), Policy: policyFile, Demo: true}}
+	return place.create()
 }
 
 // clearDemo removes the files of a demonstration, after making sure that no process has them open for writing.
@@ -117,7 +121,14 @@ func clearDemo(dir string, entries []os.DirEntry) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		ours := name == demoMarker || strings.HasPrefix(name, "ledger.") || strings.HasPrefix(name, "views") || strings.HasPrefix(name, "state.")
+		if name == "guard" && e.IsDir() {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("data directory: %w", err)
+			}
+			continue
+		}
+		ours := name == demoMarker || name == evidenceFile || name == policyFile || strings.HasPrefix(name, "tree.") ||
+			strings.HasPrefix(name, "ledger.") || strings.HasPrefix(name, "views") || strings.HasPrefix(name, "state.")
 		if !ours || e.IsDir() {
 			continue
 		}
@@ -128,8 +139,26 @@ func clearDemo(dir string, entries []os.DirEntry) error {
 	return nil
 }
 
-// replayDemo tells the story to an empty ledger and counts what came of it.
-func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64) (summary, error) {
+// tellDemo replays the story with a checkpoint at each deadline and each closing, as a server would have made them.
+func (a *app) tellDemo(n *node, clock *simulatedClock, seed uint64) (_ summary, err error) {
+	proof, err := a.openEvidence(a.ctx, n.dir, n.log, n.now)
+	if err != nil {
+		return summary{}, err
+	}
+	defer func() { err = errors.Join(err, proof.close()) }()
+	sign := func(ctx context.Context) error {
+		_, err := proof.seq.Force(ctx)
+		return err
+	}
+	s, err := a.replayDemo(n, clock, seed, sign)
+	if err != nil {
+		return s, err
+	}
+	return s, sign(a.ctx)
+}
+
+// replayDemo tells the story to an empty ledger and counts what came of it. sign signs for what is in the log.
+func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64, sign func(context.Context) error) (summary, error) {
 	x, err := binhduong.Load()
 	if err != nil {
 		return summary{}, err
@@ -142,7 +171,7 @@ func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64) (summary, 
 		return n.digest(ctx, id, date, after)
 	}
 	story := x.Story(seed)
-	r := &replay{ledger: n.ledger, clock: clock, seed: seed, closer: &commands.Closer{Ledger: n.ledger, Parallel: 1, Digest: digest}}
+	r := &replay{ledger: n.ledger, clock: clock, seed: seed, checkpoint: sign, closer: &commands.Closer{Ledger: n.ledger, Parallel: 1, Digest: digest}}
 	p := a.progress(a.say("Diễn lại tuần 5–10/02/2021", "Replaying 5 to 10 February 2021"), int64(len(story)))
 	err = r.run(a.ctx, story, func(i int) { p.at(int64(i)) })
 	p.done()
@@ -277,6 +306,7 @@ func (a *app) printSummary(c demoCmd, s summary, dir string) error {
 		{"breaches --data " + data + " --unit 25981", "xã An Sơn: khuyết chức vụ, chưa ký", "An Sơn: a vacancy, and reports left unsigned"},
 		{"synthesis --data " + data + " --date 2021-02-10", "tổng hợp toàn tỉnh ngày 10/02", "the province's synthesis of 10 February"},
 		{"token create --data " + data + " --person inspector_1 --scope read", "token để gọi API /v1 khi đang phục vụ", "a token for the API under /v1 while it serves"},
+		{"export --data " + data + " --log ./log", "nhật ký minh bạch thành tệp tĩnh, để notary kiểm tra", "the transparency log as static files, for notary to check"},
 		{"verify --data " + data, "kiểm tra sổ và mọi bảng tổng hợp", "check the log and every view against it"},
 	} {
 		fmt.Fprintf(a.stdio.out, "  %s %s\n      %s\n", p, t.command, a.say(t.vi, t.en))

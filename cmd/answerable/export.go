@@ -11,10 +11,12 @@ import (
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/schemas"
+	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
 type exportCmd struct {
 	dataFlag
+	Log    string `help:"Write the transparency log as static files into this directory instead: what any web server can serve and 'notary audit' checks." placeholder:"DIR"`
 	Output string `short:"o" help:"File to write; '-' is standard output." default:"-" placeholder:"FILE"`
 }
 
@@ -22,7 +24,8 @@ func (exportCmd) Help() string {
 	return `One CloudEvents 1.0 object per line, in the order of the log. "data" holds the recorded bytes of the fact, unchanged. Works while the server runs.
 
 Example:
-  answerable export --data ./ledger -o events.ndjson`
+  answerable export --data ./ledger -o events.ndjson
+  answerable export --data ./ledger --log ./log`
 }
 
 func (c exportCmd) Run(a *app) (err error) {
@@ -35,6 +38,9 @@ func (c exportCmd) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	if c.Log != "" {
+		return a.exportLog(dir, log, c.Log)
+	}
 	var out io.Writer = a.stdio.out
 	if c.Output != "-" {
 		f, err := os.Create(c.Output)
@@ -70,6 +76,25 @@ func (c exportCmd) Run(a *app) (err error) {
 	if f, ok := out.(*os.File); ok && c.Output != "-" {
 		return f.Sync()
 	}
+	return nil
+}
+
+// exportLog writes the log's public files, with the policy beside them.
+func (a *app) exportLog(dir string, log eventlog.Log, to string) (err error) {
+	r, err := a.mustEvidenceReader(a.ctx, dir, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.tree.Close()) }()
+	if err := treestore.Export(a.ctx, r.tree, to, nil); err != nil {
+		return err
+	}
+	latest, _, err := r.tree.Latest(a.ctx)
+	if err != nil {
+		return err
+	}
+	a.printf("Đã xuất %d bản ghi vào %s. Kiểm tra: notary audit %s --policy %s\n", "Wrote %d entries to %s. Check them: notary audit %s --policy %s\n",
+		latest.Size, to, shellQuote(to), shellQuote(r.place.path(r.place.Policy)))
 	return nil
 }
 

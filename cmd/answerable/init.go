@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/commands"
@@ -15,6 +18,9 @@ import (
 type initCmd struct {
 	Data    string `help:"Data directory to create." required:"" placeholder:"DIR"`
 	Admin   string `help:"Name of the first administrator." required:"" placeholder:"NAME"`
+	Origin  string `help:"Name of the transparency log, an address of yours without https://. It is for ever." placeholder:"NAME"`
+	Keys    string `help:"Directory for the keys; without it, keys/ in the data directory." placeholder:"DIR"`
+	Guard   string `help:"File for the second copy of the last signed checkpoint, best on another disk and in no backup; without it, beside the data directory." placeholder:"FILE"`
 	AdminID string `help:"Id of the first administrator." default:"admin" placeholder:"ID"`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
@@ -35,6 +41,13 @@ func (c initCmd) Run(a *app) (err error) {
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
+	}
+	place, err := c.place()
+	if err != nil {
+		return err
+	}
+	if err := place.create(); err != nil {
+		return err
 	}
 	n, err := a.openNode(a.ctx, c.Data, a.now)
 	if err != nil {
@@ -61,10 +74,52 @@ func (c initCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return a.printJSON(map[string]string{"data": c.Data, "person": c.AdminID, "token": secret, "token_id": t.ID})
+	if err := a.signOnce(a.ctx, n); err != nil {
+		return err
 	}
+	if c.JSON {
+		return a.printJSON(map[string]string{"origin": place.Origin, "keys": place.path(place.Keys), "guard": place.path(place.Guard), "policy": place.path(place.Policy), "data": c.Data, "person": c.AdminID, "token": secret, "token_id": t.ID})
+	}
+	a.printf("Nhật ký minh bạch %s: khóa ở %s (sao lưu riêng, giữ kín), bản đối chiếu ở %s (tốt nhất ở đĩa khác, không đưa vào bản sao lưu).\n",
+		"Transparency log %s: keys in %s (back them up apart, keep them secret), guard %s (best on another disk, in no backup).\n", place.Origin, place.path(place.Keys), place.path(place.Guard))
 	a.printf("Đã tạo sổ ở %s, quản trị viên %s (%s).\nToken (chỉ hiển thị một lần): %s\n\nChạy: %s serve --data %s\n",
 		"Created a ledger in %s, administrator %s (%s).\nToken (shown once): %s\n\nRun: %s serve --data %s\n", c.Data, c.Admin, c.AdminID, secret, program(), shellQuote(c.Data))
 	return nil
+}
+
+// place is where the evidence of the new ledger will lie.
+func (c initCmd) place() (evidencePlace, error) {
+	p := evidencePlace{dir: c.Data, evidenceConfig: evidenceConfig{Origin: c.Origin, Keys: keysDir, Policy: policyFile}}
+	if p.Origin == "" {
+		// A name nobody else has, so that two ledgers never sign for one log.
+		p.Origin = "answerable.invalid/" + uuid.NewString()[:13]
+	}
+	// What was given is meant from here; evidence.json says what is meant from the data directory.
+	var err error
+	if c.Keys != "" {
+		if p.Keys, err = filepath.Abs(c.Keys); err != nil {
+			return p, err
+		}
+	}
+	if c.Guard != "" {
+		p.Guard, err = filepath.Abs(c.Guard)
+		return p, err
+	}
+	whole, err := filepath.Abs(c.Data)
+	if err != nil {
+		return p, err
+	}
+	// Beside the directory, under its name: a copy of the directory next to it finds the same guard, and cannot sign.
+	p.Guard = filepath.Join("..", filepath.Base(whole)+"-guard", guardFile)
+	return p, nil
+}
+
+// signOnce signs for everything that is in the log of a directory by now.
+func (a *app) signOnce(ctx context.Context, n *node) error {
+	e, err := a.openEvidence(ctx, n.dir, n.log, n.now)
+	if err != nil || e == nil {
+		return err
+	}
+	_, err = e.seq.Force(ctx)
+	return errors.Join(err, e.close())
 }

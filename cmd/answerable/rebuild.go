@@ -9,6 +9,8 @@ import (
 
 type rebuildCmd struct {
 	dataFlag
+	Verify bool `help:"First compare every event with its entry in the transparency log, and fold nothing that differs."`
+	Tree   bool `help:"Make the tree of the transparency log again instead of the views."`
 }
 
 func (rebuildCmd) Help() string {
@@ -28,6 +30,18 @@ func (c rebuildCmd) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if c.Tree {
+		if err := a.rebuildTree(a.ctx, dir, n.log); err != nil {
+			return err
+		}
+		a.printf("Đã dựng lại cây bằng chứng từ sổ.\n", "Made the tree again from the log.\n")
+		return nil
+	}
+	if c.Verify {
+		if _, err := a.verifyEvidence(a.ctx, dir, n.log); err != nil {
+			return err
+		}
+	}
 	head, err := n.log.Head(a.ctx)
 	if err != nil {
 		return err

@@ -54,20 +54,39 @@ type replay struct {
 	clock   *simulatedClock
 	seed    uint64
 	refused int // attempts that were refused, as the story expects
+
+	checkpoint func(context.Context) error // signs for what is in the log; nil signs nothing
 }
 
 // run does every attempt at its time, and everything the ledger does by itself in between.
 func (r *replay) run(ctx context.Context, story []binhduong.Attempt, done func(attempts int)) error {
 	var next time.Time // of the ledger's own steps; zero when none is known
+	var due time.Time  // of the next checkpoint; zero when none is known
 	var err error
 	advance := func(until time.Time) error {
-		for !next.IsZero() && !next.After(until) {
-			r.clock.set(next)
-			if next, err = r.closer.CloseDue(ctx); err != nil {
+		for {
+			atDue := !due.IsZero() && !due.After(until) && (next.IsZero() || due.Before(next))
+			switch {
+			case atDue: // before what the ledger does at that instant
+				r.clock.set(due)
+			case !next.IsZero() && !next.After(until):
+				r.clock.set(next)
+				if next, err = r.closer.CloseDue(ctx); err != nil {
+					return err
+				}
+			default:
+				return nil
+			}
+			if r.checkpoint == nil {
+				continue
+			}
+			if err := r.checkpoint(ctx); err != nil {
+				return err
+			}
+			if due, err = r.ledger.NextDeadline(ctx, r.clock.now()); err != nil {
 				return err
 			}
 		}
-		return nil
 	}
 	for i, a := range story {
 		if err := advance(a.At); err != nil {

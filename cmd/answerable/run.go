@@ -44,6 +44,7 @@ type cli struct {
 	Synthesis synthesisCmd `cmd:"" help:"The roll-ups of a day, and what each number is made of."`
 	Rebuild   rebuildCmd   `cmd:"" help:"Drop the views and make them again from the log."`
 	Verify    verifyCmd    `cmd:"" help:"Check the log and every view against it."`
+	Receipt   receiptCmd   `cmd:"" help:"Write what proves that an event is in the ledger."`
 	Export    exportCmd    `cmd:"" help:"Write every event as a line of CloudEvents JSON."`
 	Backup    backupCmd    `cmd:"" help:"Copy a data directory, also one in use."`
 	Restore   restoreCmd   `cmd:"" help:"Make a data directory from a backup."`

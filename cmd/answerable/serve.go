@@ -19,6 +19,8 @@ import (
 type serveCmd struct {
 	Data   string `help:"Data directory, made by init." required:"" placeholder:"DIR"`
 	Listen string `help:"Address to serve on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+
+	WithoutEvidence bool `help:"Serve although the transparency log cannot go on: record, and give no receipts, until it was mended."`
 }
 
 func (serveCmd) Help() string {
@@ -38,13 +40,15 @@ func (c serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.serveNode(n, listener, serving{closing: true})
+	return a.serveNode(n, listener, serving{closing: true, withoutEvidence: c.WithoutEvidence})
 }
 
 // serving is how a node is served.
 type serving struct {
 	demo    bool // the pages are open, and marked as synthetic
 	closing bool // the days are opened and closed
+
+	withoutEvidence bool // nothing is signed
 }
 
 // shutdownTime is how long requests under way may take after the process was told to end.
@@ -59,9 +63,30 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	}
 	defer func() { err = errors.Join(err, state.Close()) }()
 
+	var proof *evidence
+	if !how.withoutEvidence {
+		if proof, err = a.openEvidence(a.ctx, n.dir, n.log, n.now); err == nil && proof != nil {
+			// What was signed for must be there before anybody records anything after it.
+			err = proof.seq.CatchUp(a.ctx)
+		}
+		defer func() { err = errors.Join(err, proof.close()) }()
+		if err != nil {
+			return err
+		}
+	}
+	if proof == nil {
+		a.logger.Warn("no evidence is made: nothing of what is recorded can be proved to outsiders", zap.String("data", n.dir))
+	} else if err := n.judgeSignatures(proof.place); err != nil {
+		return err
+	}
+
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	handler, err := api.New(api.Config{Ledger: n.ledger, Views: n.views, Log: n.log, Registry: n.registry, State: state, Clock: n.now,
-		Logger: a.logger, Metrics: n.metrics, Version: version(), Demo: how.demo})
+	config := api.Config{Ledger: n.ledger, Views: n.views, Log: n.log, Registry: n.registry, State: state, Clock: n.now,
+		Logger: a.logger, Metrics: n.metrics, Version: version(), Demo: how.demo}
+	if proof != nil {
+		config.Evidence, config.EvidenceTrouble = proof.desk, proof.Trouble
+	}
+	handler, err := api.New(config)
 	if err != nil {
 		return err
 	}
@@ -70,12 +95,23 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	// The background work ends after the server, so that what a request waits for goes on until it is answered.
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	defer stop()
-	failed := make(chan error, 3)
+	failed := make(chan error, 5)
 	running := 1
 	go func() { failed <- nameError("views", n.views.Run(background)) }()
+	stepped := make(chan struct{}, 1)
+	if proof != nil {
+		running += 2
+		go func() { failed <- nameError("evidence", proof.run(background)) }()
+		go func() { failed <- nameError("deadlines", proof.atDeadlines(background, n.ledger, n.now, stepped)) }()
+	}
 	if how.closing {
 		running++
-		closer := &commands.Closer{Ledger: n.ledger, Digest: n.digest}
+		closer := &commands.Closer{Ledger: n.ledger, Digest: n.digest, Stepped: func(context.Context, commands.Step) {
+			select {
+			case stepped <- struct{}{}:
+			default: // one is waiting already, and will sign for this step too
+			}
+		}}
 		go func() { failed <- nameError("closing", closer.Run(background, waitUntil)) }()
 	}
 	go func() { failed <- nameError("http", server.Serve(listener)) }()

@@ -21,7 +21,7 @@ type verifyCmd struct {
 }
 
 func (verifyCmd) Help() string {
-	return `Reads every event back: each stream is contiguous, no id occurs twice in a stream, every event fits the schema of its own version; then folds the log anew and compares every row of every view with it. Exits with 1 and names the first bad place when something is wrong. Works while the server runs.
+	return `Reads every event back: each stream is contiguous, no id occurs twice in a stream, every event fits the schema of its own version; then folds the log anew and compares every row of every view with it; then makes every entry of the transparency log again and compares the tree, its checkpoints and the guard with them. Exits with 1 and names the first bad place when something is wrong. Works while the server runs.
 
 Example:
   answerable verify --data ./ledger`
@@ -52,8 +52,12 @@ func (c verifyCmd) Run(a *app) (err error) {
 	if err == nil {
 		err = a.verifyViews(dir, log, registry)
 	}
+	var entries int64
+	if err == nil {
+		entries, err = a.verifyEvidence(a.ctx, dir, log)
+	}
 	if c.JSON && a.ctx.Err() == nil {
-		out := map[string]any{"ok": err == nil, "events": v.events, "streams": len(v.next)}
+		out := map[string]any{"ok": err == nil, "events": v.events, "streams": len(v.next), "entries": entries}
 		if err != nil {
 			out["error"] = err.Error()
 			err = errFailed
@@ -64,6 +68,9 @@ func (c verifyCmd) Run(a *app) (err error) {
 		return err
 	}
 	a.printf("Đúng: %d sự kiện trong %d luồng, mọi bảng tổng hợp khớp với sổ.\n", "Good: %d events in %d streams, every view agrees with the log.\n", v.events, len(v.next))
+	if entries > 0 {
+		a.printf("Bằng chứng: %d bản ghi trong cây khớp với sổ và với mọi chữ ký.\n", "Evidence: %d entries of the tree agree with the log and with every signature.\n", entries)
+	}
 	return nil
 }
 

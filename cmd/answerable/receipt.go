@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/answerable-ledger/answerable/transparency/receipts"
+)
+
+type receiptCmd struct {
+	dataFlag
+	Event   string `help:"Id of the event, as a command answered it." required:"" placeholder:"ID"`
+	Opening bool   `help:"Write the opening instead: content and salts, for those entitled to them."`
+	Output  string `short:"o" help:"File to write; '-' is standard output." default:"-" placeholder:"FILE"`
+}
+
+func (receiptCmd) Help() string {
+	return `Writes what proves that an event is in the ledger: a .tlog-proof that 'notary verify' checks anywhere, without this program and without a network. Before the first checkpoint covers the event, within a second or two of its recording, it is the bare entry. Works while the server runs.
+
+Examples:
+  answerable receipt --data ./ledger --event 0b3f… -o bien-nhan.tlog-proof
+  answerable receipt --data ./ledger --event 0b3f… --opening -o bien-nhan.opening.json`
+}
+
+func (c receiptCmd) Run(a *app) (err error) {
+	id, err := uuid.Parse(c.Event)
+	if err != nil {
+		return usagef("--event: %q is no id of an event", c.Event)
+	}
+	dir, err := c.dir(a)
+	if err != nil {
+		return err
+	}
+	log, err := a.openLog(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	r, err := a.mustEvidenceReader(a.ctx, dir, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.tree.Close()) }()
+	got, err := r.desk.Receipt(a.ctx, id)
+	if errors.Is(err, receipts.ErrUnknown) {
+		return fmt.Errorf("%s: %w", a.say("sổ không có sự kiện này", "the ledger holds no such event"), err)
+	}
+	if err != nil {
+		return err
+	}
+	out := got.Bytes
+	if c.Opening {
+		o, err := r.desk.Opening(a.ctx, got.Event)
+		if err != nil {
+			return err
+		}
+		if out, err = json.Marshal(o); err != nil {
+			return err
+		}
+		out = append(out, '\n')
+	}
+	if c.Output == "-" {
+		_, err = a.stdio.out.Write(out)
+		return err
+	}
+	if err := os.WriteFile(c.Output, out, 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdio.err, "%s: %s, %d bytes\n", c.Output, got.Level, len(out))
+	return nil
+}
