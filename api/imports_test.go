@@ -94,7 +94,7 @@ func TestImportFaults(t *testing.T) {
 			{Pointer: "/unit", Row: 4, Code: "unit_unknown", Detail: "Không có đơn vị này."},
 		}},
 		{"another day", "unit;form;date;smartphone_users;installed;new_today\n25741;commune;2021-02-09;8000;4000;1\n", csvType, 422, []ProblemFault{
-			{Pointer: "/date", Row: 2, Column: "A", Code: "date", Detail: "“2021-02-09” không phải là ngày hợp lệ (ví dụ 2021-02-08)."},
+			{Pointer: "/date", Row: 2, Column: "C", Code: "date", Detail: "“2021-02-09” không phải là ngày hợp lệ (ví dụ 2021-02-08)."},
 		}},
 		{"no table", `{}`, jsonType, 422, []ProblemFault{{Code: "type", Detail: "Sai kiểu: cần array."}}},
 	} {

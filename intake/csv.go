@@ -241,7 +241,7 @@ func (f *file) record(number int, columns []column, cells []string) {
 		r.faults[i].Row, r.faults[i].Column = number, where[r.faults[i].Pointer]
 	}
 	f.faults = append(f.faults, r.faults...)
-	f.add(row, "", where["/unit"], len(r.faults) == 0)
+	f.add(row, "", where, len(r.faults) == 0)
 }
 
 // withoutEchoes drops "not an integer" where it was said already why.

@@ -152,7 +152,7 @@ func (f *file) object(n int, v jsontext.Value) {
 		r.faults[i].Row = n
 	}
 	f.faults = append(f.faults, r.faults...)
-	f.add(row, r.base, "", len(r.faults) == 0)
+	f.add(row, r.base, nil, len(r.faults) == 0)
 }
 
 func (r *reading) id(m map[string]jsontext.Value, name string) string {
@@ -164,12 +164,12 @@ func (r *reading) id(m map[string]jsontext.Value, name string) string {
 	return s
 }
 
-// add takes a row whose own faults are listed already, and compares it with the day and with the rows before it. column
-// is the one that holds the unit.
-func (f *file) add(row Row, base, column string, good bool) {
+// add takes a row whose own faults are listed already, and compares it with the day and with the rows before it. where
+// gives the column a pointer's value stands in; nil when there are no columns.
+func (f *file) add(row Row, base string, where map[string]string, good bool) {
 	fault := func(c domain.Code, pointer string, args ...string) {
 		x := domain.NewFault(c, base+pointer, args...)
-		x.Row, x.Column, good = row.Number, column, false
+		x.Row, x.Column, good = row.Number, where[pointer], false
 		f.faults = append(f.faults, x)
 	}
 	if row.Date != "" {

@@ -116,8 +116,8 @@ func TestParseFileRefuses(t *testing.T) {
 		"note with NUL":         {"a.csv", "unit,form,nil,note\n25900,commune,1,a\x00b\n", "2021-02-08", []fault{{domain.CodeTextControl, "/note", 2, "D"}}},
 		"no day anywhere":       {"a.csv", head + "25900,commune,10,6,1\n", "", []fault{{domain.CodeRequired, "/date", 1, ""}}},
 		"no day in a row":       {"a.csv", "date,unit,form,nil\n,25900,commune,1\n", "", []fault{{domain.CodeRequired, "/date", 2, "A"}}},
-		"a day that is none":    {"a.csv", "date,unit,form,nil\n08/02/2021,25900,commune,1\n", "", []fault{{domain.CodeDate, "/date", 2, "B"}}},
-		"another day":           {"a.csv", "unit,date,form,nil\n25900,2021-02-09,commune,1\n", "2021-02-08", []fault{{domain.CodeDate, "/date", 2, "A"}}},
+		"a day that is none":    {"a.csv", "date,unit,form,nil\n08/02/2021,25900,commune,1\n", "", []fault{{domain.CodeDate, "/date", 2, "A"}}},
+		"another day":           {"a.csv", "unit,date,form,nil\n25900,2021-02-09,commune,1\n", "2021-02-08", []fault{{domain.CodeDate, "/date", 2, "B"}}},
 		"old form unknown":      {"a.csv", "unit,form,form_version,smartphone_users,installed,new_today\n25900,commune,7,10,6,1\n", "2021-02-08", []fault{{domain.CodeFormVersion, "/form_version", 2, "C"}}},
 		"all rows at once":      {"a.csv", head + "25900,commune,x,6,1\n25741,commune,10,6,1\n25744,commune,10,60,1\n", "2021-02-08", []fault{{domain.CodeNotInteger, "/figures/smartphone_users", 2, "C"}, {domain.CodeAtMost, "/figures/installed", 4, "D"}}},
 
