@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -94,6 +95,10 @@ func killProvince(t *testing.T, dir string) (province, string) {
 	}
 	day := domain.DateAt(now, location)
 	p := province{regime: "bench", units: 2000, zone: zone, day: day, last: day}
+	place := evidencePlace{dir: dir, evidenceConfig: evidenceConfig{Origin: demoOrigin, Guard: filepath.Join("guard", guardFile), Policy: policyFile, Demo: true}}
+	if err := place.create(); err != nil {
+		t.Fatal(err)
+	}
 	a := &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now}
 	n, err := a.openNode(t.Context(), dir, time.Now)
 	if err != nil {
@@ -105,7 +110,7 @@ func killProvince(t *testing.T, dir string) (province, string) {
 	if err := p.open(t.Context(), n.ledger, day); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.close(); err != nil {
+	if err := errors.Join(a.signOnce(t.Context(), n), n.close()); err != nil {
 		t.Fatal(err)
 	}
 	state, err := appstate.Open(t.Context(), filepath.Join(dir, stateFile), appstate.Options{})
