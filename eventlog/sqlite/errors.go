@@ -48,6 +48,9 @@ func kindOf(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return eventlog.ErrUnavailable
 	}
+	if engine.ErrCode(err) == engine.ResultIOErrSHMSize {
+		return eventlog.ErrFull // the file beside the log could not grow: how a full disk shows when the log is opened
+	}
 	switch engine.ErrCode(err).ToPrimary() {
 	case engine.ResultFull:
 		return eventlog.ErrFull
