@@ -2,7 +2,6 @@ package appstate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,19 +12,13 @@ import (
 )
 
 // shared is the PostgreSQL server of all tests that do not stop it.
-var shared struct {
-	sync.Once
-	server *pgtest.Server
-	err    error
-}
+var shared pgtest.Shared
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.server != nil {
-		if err := shared.server.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := shared.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }
@@ -35,14 +28,7 @@ func onEveryEngine(t *testing.T, test func(t *testing.T, place string)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, filepath.Join(t.TempDir(), "with blank", "state.db")) })
 	t.Run("postgres", func(t *testing.T) {
-		shared.Do(func() { shared.server, shared.err = pgtest.New() })
-		if errors.Is(shared.err, pgtest.ErrMissing) {
-			t.Skip(shared.err)
-		}
-		if shared.err != nil {
-			t.Fatal(shared.err)
-		}
-		test(t, shared.server.Database(t))
+		test(t, shared.Server(t).Database(t))
 	})
 }
 

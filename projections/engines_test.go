@@ -1,14 +1,12 @@
 package projections
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -18,34 +16,15 @@ import (
 )
 
 // shared is the PostgreSQL server of all tests that do not stop it.
-var shared struct {
-	sync.Once
-	server *pgtest.Server
-	err    error
-}
+var shared pgtest.Shared
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.server != nil {
-		if err := shared.server.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := shared.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
-}
-
-// postgresServer is the shared server; without the programs the test is skipped.
-func postgresServer(t testing.TB) *pgtest.Server {
-	t.Helper()
-	shared.Do(func() { shared.server, shared.err = pgtest.New() })
-	if errors.Is(shared.err, pgtest.ErrMissing) {
-		t.Skip(shared.err)
-	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.server
 }
 
 // viewsIn is the place of the views of a test: a file in a directory, or a database.
@@ -61,7 +40,7 @@ func onEveryEngine(t *testing.T, test func(t *testing.T, place place)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, func(t cleaner) string { return tempDir(t) }) })
 	t.Run("postgres", func(t *testing.T) {
-		s := postgresServer(t)
+		s := shared.Server(t)
 		test(t, func(cleaner) string { return s.Database(t) })
 	})
 }

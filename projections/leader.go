@@ -58,7 +58,7 @@ func (v *Views) term(ctx context.Context, beside func(context.Context) error) er
 	first := <-ended
 	cancel()
 	second := <-ended
-	if errors.Is(first, context.Canceled) && !errors.Is(second, context.Canceled) {
+	if first == nil || errors.Is(first, context.Canceled) {
 		return second
 	}
 	return first

@@ -10,7 +10,7 @@ import (
 
 // Given a history, when it is applied to views in both databases, then they keep the same rows.
 func TestEnginesKeepTheSameRows(t *testing.T) {
-	s := postgresServer(t)
+	s := shared.Server(t)
 	ctx := context.Background()
 	for i := range 3 {
 		log := newRecorder()

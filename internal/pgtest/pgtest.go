@@ -43,13 +43,7 @@ type Server struct {
 // Start runs a new server for the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := New()
-	if errors.Is(err, ErrMissing) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must(t)(start())
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -58,11 +52,46 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// ErrMissing: the server's programs are not installed.
-var ErrMissing = errors.New("no PostgreSQL here: initdb and postgres are not installed (on Debian: apt-get install postgresql)")
+// Shared is one server for all tests of a package that do not stop it. The package's TestMain closes it.
+type Shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+}
 
-// New runs a new server for the tests of a whole package, whose TestMain closes it.
-func New() (_ *Server, err error) {
+// Server is the shared server; the first test that asks starts it.
+func (s *Shared) Server(t testing.TB) *Server {
+	t.Helper()
+	s.once.Do(func() { s.server, s.err = start() })
+	return must(t)(s.server, s.err)
+}
+
+// Close ends the server when there is one.
+func (s *Shared) Close() error {
+	if s.server == nil {
+		return nil
+	}
+	return s.server.Close()
+}
+
+// errMissing: the server's programs are not installed.
+var errMissing = errors.New("no PostgreSQL here: initdb and postgres are not installed (on Debian: apt-get install postgresql)")
+
+func must(t testing.TB) func(*Server, error) *Server {
+	t.Helper()
+	return func(s *Server, err error) *Server {
+		t.Helper()
+		if errors.Is(err, errMissing) {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func start() (_ *Server, err error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -210,7 +239,7 @@ func programs() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", ErrMissing
+	return "", errMissing
 }
 
 func major(dir string) int {

@@ -30,7 +30,10 @@ var clock = exceptions{
 }
 
 // waits: where the deciding is done, nothing waits for time to pass.
-var waits = exceptions{"projections/runner.go": "how long to wait before trying again"}
+var waits = exceptions{
+	"projections/runner.go":   "how long to wait before trying again",
+	"projections/postgres.go": "looks up what other processes applied, besides being told",
+}
 
 // chance: what is random cannot be replayed.
 var chance = exceptions{
