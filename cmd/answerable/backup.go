@@ -29,6 +29,9 @@ func (c backupCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if place := a.server(logURLKey); place != "" {
+		return usagef("the log is on %s: back it up there, as docs/operations.md says", hidePassword(place))
+	}
 	log, err := a.openLog(dir)
 	if err != nil {
 		return err
@@ -97,6 +100,7 @@ Example:
 }
 
 func (c restoreCmd) Run(a *app) error {
+	a.local = true
 	from, err := a.openLog(c.From)
 	if err != nil {
 		return err

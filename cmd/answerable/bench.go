@@ -56,6 +56,7 @@ type machine struct {
 }
 
 func (c benchCmd) Run(a *app) (err error) {
+	a.local = true
 	dir, err := os.MkdirTemp(c.Dir, "answerable-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)

@@ -24,6 +24,8 @@ var known = []setting{
 	{"lang", "language of what people read: auto, vi, en"},
 	{"log_level", "debug, info, warn, error"},
 	{"seed", "seed of the demonstration"},
+	{logURLKey, "server of the log, esdb://…; without it the log is in the data directory"},
+	{postgresURLKey, "database of views, tokens and sessions, postgres://…; without it they are in the data directory"},
 	{"origin", "name of a new ledger's transparency log"},
 	{"keys", "directory for a new ledger's keys"},
 	{"guard", "file for the second copy of a new ledger's last signed checkpoint"},
@@ -166,7 +168,7 @@ func (c configCmd) Run(a *app) error {
 	var rows []row
 	for _, k := range known {
 		v, source := a.settings.at(k.key, defaults[k.key])
-		rows = append(rows, row{k.key, v, source, k.help})
+		rows = append(rows, row{k.key, hidePassword(v), source, k.help})
 	}
 	if c.JSON {
 		return a.printJSON(map[string]any{"file": a.settings.file, "settings": rows})

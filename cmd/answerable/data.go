@@ -54,14 +54,14 @@ func demoDir(env map[string]string) (string, error) {
 type node struct {
 	dir      string
 	now      func() time.Time
-	log      *sqlite.Log
+	log      eventlog.Log
 	registry *schemas.Registry
 	ledger   *commands.Ledger
 	views    *projections.Views
 	metrics  *prometheus.Registry
 }
 
-// openNode opens a directory for writing; at most one process can.
+// openNode opens a directory for writing; at most one process can. What is on servers is opened there, by any number.
 func (a *app) openNode(ctx context.Context, dir string, now func() time.Time) (_ *node, err error) {
 	n := &node{dir: dir, now: now, metrics: prometheus.NewRegistry()}
 	defer func() {
@@ -72,16 +72,30 @@ func (a *app) openNode(ctx context.Context, dir string, now func() time.Time) (_
 	if n.registry, err = schemas.Load(); err != nil {
 		return n, err
 	}
-	if n.log, err = sqlite.Open(filepath.Join(dir, ledgerFile), sqlite.Options{Clock: now}); err != nil {
+	if n.log, err = a.openLogFor(ctx, dir, now); err != nil {
 		return n, err
 	}
 	n.ledger = commands.New(n.log, n.registry, now, a.logger)
-	n.views, err = projections.Open(ctx, projections.Config{Path: filepath.Join(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: now, Metrics: n.metrics})
+	n.views, err = projections.Open(ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: now, Metrics: n.metrics})
 	return n, err
 }
 
 // openExisting is openNode for a directory that must hold a ledger already.
 func (a *app) openExisting(ctx context.Context, dir string) (*node, error) {
+	if place := a.server(logURLKey); place != "" {
+		n, err := a.openNode(ctx, dir, a.now)
+		if err != nil {
+			return nil, err
+		}
+		head, err := n.log.Head(ctx)
+		if err == nil && head.IsZero() {
+			err = usagef("%s holds no ledger yet: make one with 'answerable init'", hidePassword(place))
+		}
+		if err != nil {
+			return nil, errors.Join(err, n.close())
+		}
+		return n, nil
+	}
 	if _, err := os.Stat(filepath.Join(dir, ledgerFile)); err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
 	}
@@ -99,7 +113,7 @@ func (n *node) close() error {
 	return errors.Join(errs...)
 }
 
-// openLog opens a directory's log for reading, also while another process writes it.
+// openLog opens a directory's own log for reading, also while another process writes it.
 func (a *app) openLog(dir string) (*sqlite.Log, error) {
 	log, err := sqlite.Open(filepath.Join(dir, ledgerFile), sqlite.Options{ReadOnly: true})
 	if err != nil {
@@ -114,7 +128,7 @@ func (a *app) openViews(ctx context.Context, dir string) (*projections.Views, er
 	if err != nil {
 		return nil, err
 	}
-	views, err := projections.OpenReader(ctx, filepath.Join(dir, viewsFile), registry)
+	views, err := projections.OpenReader(ctx, a.inDatabase(dir, viewsFile), registry)
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
 	}
@@ -123,7 +137,7 @@ func (a *app) openViews(ctx context.Context, dir string) (*projections.Views, er
 
 // openState opens a directory's tokens and kept answers.
 func (a *app) openState(ctx context.Context, dir string) (*appstate.State, error) {
-	return appstate.Open(ctx, filepath.Join(dir, stateFile), appstate.Options{Clock: a.now, Logger: a.logger})
+	return appstate.Open(ctx, a.inDatabase(dir, stateFile), appstate.Options{Clock: a.now, Logger: a.logger})
 }
 
 // eachEvent calls f with every event of a log, in order, up to where the log stands now.

@@ -44,6 +44,7 @@ Examples:
 }
 
 func (c demoCmd) Run(a *app) error {
+	a.local = true
 	dir, err := c.dir(a)
 	if err != nil {
 		return err

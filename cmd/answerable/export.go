@@ -33,7 +33,7 @@ func (c exportCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := a.openLog(dir)
+	log, err := a.readLog(a.ctx, dir)
 	if err != nil {
 		return err
 	}

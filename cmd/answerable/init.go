@@ -23,6 +23,8 @@ type initCmd struct {
 	Guard   string `help:"File for the second copy of the last signed checkpoint, best on another disk and in no backup; without it, beside the data directory." placeholder:"FILE"`
 	AdminID string `help:"Id of the first administrator." default:"admin" placeholder:"ID"`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
+
+	LogUser string `help:"User of the log's server that serve will run as; the connection string's own unless given." placeholder:"NAME"`
 }
 
 func (initCmd) Help() string {
@@ -33,11 +35,14 @@ Example:
 }
 
 func (c initCmd) Run(a *app) (err error) {
-	if _, err := os.Stat(filepath.Join(c.Data, ledgerFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(c.Data, ledgerFile)); err == nil && a.server(logURLKey) == "" {
 		return usagef("%s holds a ledger already; it is left as it is", c.Data)
 	}
 	if !domain.ValidID(c.AdminID) {
 		return usagef("--admin-id: %s", domain.NewFault(domain.CodeID, "", "value", c.AdminID).Text(a.lang))
+	}
+	if err := a.emptyLog(c.Data); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
@@ -54,6 +59,9 @@ func (c initCmd) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if err := a.protectLog(a.ctx, n.log, c.LogUser); err != nil {
+		return err
+	}
 	id := domain.PersonID(c.AdminID)
 	command := func(what string) commands.Command { return systemCommand("init", what, c.AdminID) }
 	if _, err := n.ledger.RegisterPerson(a.ctx, command("person"), domain.PersonRegistered{Person: id, Name: c.Admin}); err != nil {

@@ -47,7 +47,7 @@ func (c rebuildCmd) Run(a *app) (err error) {
 		return err
 	}
 	started := a.now()
-	p := a.progress(a.say("Dựng lại", "Rebuilding"), int64(head.Commit))
+	p := a.progress(a.say("Dựng lại", "Rebuilding"), a.total(head))
 	err = n.views.Rebuild(a.ctx, func(q projections.Progress) { p.at(q.Events) })
 	p.done()
 	if err != nil {

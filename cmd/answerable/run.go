@@ -62,6 +62,7 @@ type app struct {
 	logger   *zap.Logger
 	settings *settings
 	now      func() time.Time
+	local    bool // everything is in the data directory, whatever servers are set
 }
 
 // usageError is a command line that was understood by the parser and still makes no sense.

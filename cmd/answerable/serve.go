@@ -36,7 +36,8 @@ func (c serveCmd) Run(a *app) error {
 		return err
 	}
 	defer listener.Close()
-	n, err := a.openExisting(a.ctx, c.Data)
+	var n *node
+	err = a.whenThere(a.ctx, func() error { n, err = a.openExisting(a.ctx, c.Data); return err })
 	if err != nil {
 		return err
 	}
@@ -97,23 +98,25 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	defer stop()
 	failed := make(chan error, 5)
 	running := 1
-	go func() { failed <- nameError("views", n.views.Run(background)) }()
 	stepped := make(chan struct{}, 1)
 	if proof != nil {
 		running += 2
 		go func() { failed <- nameError("evidence", proof.run(background)) }()
 		go func() { failed <- nameError("deadlines", proof.atDeadlines(background, n.ledger, n.now, stepped)) }()
 	}
+	closing := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	if how.closing {
-		running++
-		closer := &commands.Closer{Ledger: n.ledger, Digest: n.digest, Stepped: func(context.Context, commands.Step) {
-			select {
-			case stepped <- struct{}{}:
-			default: // one is waiting already, and will sign for this step too
-			}
-		}}
-		go func() { failed <- nameError("closing", closer.Run(background, waitUntil)) }()
+		closing = func(ctx context.Context) error {
+			closer := &commands.Closer{Ledger: n.ledger, Digest: n.digest, Stepped: func(context.Context, commands.Step) {
+				select {
+				case stepped <- struct{}{}:
+				default: // one is waiting already, and will sign for this step too
+				}
+			}}
+			return nameError("closing", closer.Run(ctx, waitUntil))
+		}
 	}
+	go func() { failed <- nameError("views", n.views.Lead(background, closing)) }()
 	go func() { failed <- nameError("http", server.Serve(listener)) }()
 	a.printf("Đang phục vụ tại http://%s (Ctrl+C để dừng)\n", "Serving on http://%s (Ctrl+C ends it)\n", listener.Addr())
 	a.logger.Info("serving", zap.String("address", listener.Addr().String()), zap.String("data", n.dir))

@@ -61,7 +61,7 @@ func (c tokenCreateCmd) Run(a *app) error {
 
 // mustKnow refuses a person the ledger does not know: their token could do nothing, and nobody would see why.
 func (a *app) mustKnow(dir string, id domain.PersonID) error {
-	log, err := a.openLog(dir)
+	log, err := a.readLog(a.ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c tokenListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if log, err := a.openLog(dir); err != nil { // no ledger, no tokens: and none is made here
+	if log, err := a.readLog(a.ctx, dir); err != nil { // no ledger, no tokens: and none is made here
 		return err
 	} else if err := log.Close(); err != nil {
 		return err
@@ -149,7 +149,7 @@ func (c tokenRevokeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if log, err := a.openLog(dir); err != nil {
+	if log, err := a.readLog(a.ctx, dir); err != nil {
 		return err
 	} else if err := log.Close(); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -32,7 +31,7 @@ func (c verifyCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := a.openLog(dir)
+	log, err := a.readLog(a.ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -45,7 +44,7 @@ func (c verifyCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	p := a.progress(a.say("Kiểm tra", "Verifying"), int64(head.Commit))
+	p := a.progress(a.say("Kiểm tra", "Verifying"), a.total(head))
 	v := newLogCheck(registry)
 	err = v.check(a.ctx, log, p)
 	p.done()
@@ -164,7 +163,7 @@ func (v *logCheck) contents(events []eventlog.Recorded) error {
 
 // verifyViews compares every row of every view with a fresh fold of the log, as far as the views have come.
 func (a *app) verifyViews(dir string, log eventlog.Log, registry *schemas.Registry) error {
-	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: filepath.Join(dir, viewsFile), Log: log, Registry: registry, Logger: a.logger})
+	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: log, Registry: registry, Logger: a.logger})
 	if err != nil {
 		return err
 	}
