@@ -279,7 +279,7 @@ func (l *Log) CheckNotScavenged(ctx context.Context, at eventlog.Position, id uu
 	if err != nil {
 		return fmt.Errorf("esdb: check position %s: %w", at, failed(err))
 	}
-	const remedy = "restore the log from its newest backup, or, if this log is the right one, rebuild the views from it (`answerable rebuild --all`)"
+	const remedy = "restore the log from its newest backup, or, if this log is the right one, rebuild the views from it (`answerable rebuild`)"
 	switch {
 	case found == nil:
 		return fmt.Errorf("esdb: %w: nothing stands at position %s, where event %s was; %s", eventlog.ErrGone, at, id, remedy)
