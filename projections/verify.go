@@ -27,7 +27,7 @@ func short(s string) string {
 		return "nothing"
 	}
 	if len(s) > 300 {
-		s = s[:300] + "…"
+		s = strings.ToValidUTF8(s[:300], "") + "…" // the cut may lie within a letter
 	}
 	return s
 }
