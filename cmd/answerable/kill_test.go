@@ -80,21 +80,7 @@ func TestKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 
 // killProvince makes a ledger whose day is open now, wherever the test runs: the zone is one in which it is morning.
 func killProvince(t *testing.T, dir string) (province, string) {
-	now := time.Now().UTC()
-	offset := 8 - now.Hour() // Etc/GMT-8 is eight hours ahead of UTC
-	if offset < -12 {
-		offset += 24
-	}
-	zone := fmt.Sprintf("Etc/GMT%+d", -offset)
-	if offset == 0 {
-		zone = "Etc/GMT"
-	}
-	location, err := time.LoadLocation(zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	day := domain.DateAt(now, location)
-	p := province{regime: "bench", units: 2000, zone: zone, day: day, last: day}
+	p := morning(t, province{regime: "bench", units: 2000})
 	place := evidencePlace{dir: dir, evidenceConfig: evidenceConfig{Origin: demoOrigin, Guard: filepath.Join("guard", guardFile), Policy: policyFile, Demo: true}}
 	if err := place.create(); err != nil {
 		t.Fatal(err)
@@ -107,7 +93,7 @@ func killProvince(t *testing.T, dir string) (province, string) {
 	if err := p.setUp(t.Context(), n.ledger, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.open(t.Context(), n.ledger, day); err != nil {
+	if err := p.open(t.Context(), n.ledger, p.day); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(a.signOnce(t.Context(), n), n.close()); err != nil {
@@ -127,6 +113,27 @@ func killProvince(t *testing.T, dir string) (province, string) {
 	return p, secret
 }
 
+// morning gives a province a zone in which the day is young, wherever and whenever the test runs.
+func morning(t *testing.T, p province) province {
+	t.Helper()
+	now := time.Now().UTC()
+	offset := 8 - now.Hour() // Etc/GMT-8 is eight hours ahead of UTC
+	if offset < -12 {
+		offset += 24
+	}
+	p.zone = fmt.Sprintf("Etc/GMT%+d", -offset)
+	if offset == 0 {
+		p.zone = "Etc/GMT"
+	}
+	location, err := time.LoadLocation(p.zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.day = domain.DateAt(now, location)
+	p.last = p.day
+	return p
+}
+
 // serverProcess is a running `answerable serve`.
 type serverProcess struct {
 	cmd     *exec.Cmd
@@ -134,9 +141,11 @@ type serverProcess struct {
 	errs    *bytes.Buffer
 }
 
-func startServer(t *testing.T, dir string) *serverProcess {
+// startServer starts one and waits until it serves; env is set for it besides what this process has.
+func startServer(t *testing.T, dir string, env ...string) *serverProcess {
 	t.Helper()
 	s := &serverProcess{cmd: exec.Command("answerable", "--lang", "en", "serve", "--data", dir, "--listen", "127.0.0.1:0"), errs: &bytes.Buffer{}}
+	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stderr = s.errs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

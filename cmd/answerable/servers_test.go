@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/eventlog/esdb/esdbtest"
+	"github.com/answerable-ledger/answerable/internal/pgtest"
+)
+
+// farm is a ledger on servers, and the processes that serve it.
+type farm struct {
+	log      *esdbtest.Server
+	database *pgtest.Server
+	env      []string
+	app      *app
+	province province
+	secret   string // of a filer's token
+	admin    string // of the administrator's
+}
+
+// newFarm makes a ledger with a day that is open now, on servers of its own.
+func newFarm(t *testing.T) *farm {
+	t.Helper()
+	log, err := esdbtest.Start(esdbtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(log.Close)
+	f := &farm{log: log, database: pgtest.Start(t)}
+	logURL, databaseURL := log.URL(), f.database.Database(t)
+	f.env = []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + logURL, "ANSWERABLE_POSTGRES_URL=" + databaseURL}
+	f.app = &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, settings: &settings{values: map[string]string{logURLKey: logURL, postgresURLKey: databaseURL}}}
+	var made struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(f.run(t, "init", "--data", t.TempDir(), "--admin", "Nguyễn Văn A", "--json")), &made); err != nil {
+		t.Fatal(err)
+	}
+	f.admin = made.Token
+
+	f.province = morning(t, province{regime: "bench", units: 40})
+	f.as(t, time.Now, func(ctx context.Context, n *node) error {
+		return errors.Join(f.province.setUp(ctx, n.ledger, time.Now), f.province.open(ctx, n.ledger, f.province.day))
+	})
+	state, err := f.app.openState(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.secret, _, err = state.CreateToken(t.Context(), appstate.NewToken{Person: provinceFiler, Scope: appstate.ScopeWrite})
+	if err = errors.Join(err, state.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// as does something to the ledger in this process, at another time if need be.
+func (f *farm) as(t *testing.T, now func() time.Time, do func(context.Context, *node) error) {
+	t.Helper()
+	n, err := f.app.openNode(t.Context(), "", now)
+	if err == nil {
+		err = errors.Join(do(t.Context(), n), n.close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs the program in this process.
+func (f *farm) run(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs strings.Builder
+	if code := run(t.Context(), args, f.env, stdio{strings.NewReader(""), &out, &errs}); code != 0 {
+		t.Fatalf("answerable %s exited with %d: %s", strings.Join(args, " "), code, errs.String())
+	}
+	return out.String()
+}
+
+// serve starts a process with a data directory of its own, in which it keeps nothing.
+func (f *farm) serve(t *testing.T) *serverProcess { return startServer(t, t.TempDir(), f.env...) }
+
+// yesterday issues a regime whose only day was opened in time and has not been closed since.
+func (f *farm) yesterday(t *testing.T, id domain.RegimeID) (domain.RegimeID, domain.Date) {
+	t.Helper()
+	p := f.province
+	p.regime, p.zone, p.day = id, "Etc/UTC", domain.DateAt(time.Now().Add(-24*time.Hour), time.UTC)
+	p.last = p.day
+	midnight, err := time.Parse(time.DateOnly, string(p.day))
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := func() time.Time { return midnight.Add(time.Hour) }
+	f.as(t, then, func(ctx context.Context, n *node) error {
+		if _, err := n.ledger.IssueRegime(ctx, systemCommand("issue", string(id)), id, p.rules()); err != nil {
+			return err
+		}
+		_, err := n.ledger.OpenDay(ctx, systemCommand("open", string(id)), id, p.day)
+		return err
+	})
+	return p.regime, p.day
+}
+
+// until asks again and again: what is waited for happens in another process.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !is() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// get asks a process; status 0 is no answer.
+func (f *farm) get(t *testing.T, s *serverProcess, path string) (status int, said string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+f.admin)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return answer.StatusCode, string(body)
+}
+
+func (f *farm) leads(t *testing.T, s *serverProcess) func() bool {
+	return func() bool {
+		_, metrics := f.get(t, s, "/metrics")
+		return strings.Contains(metrics, "\nanswerable_views_leading 1")
+	}
+}
+
+func (f *farm) ready(t *testing.T, s *serverProcess) func() bool {
+	return func() bool {
+		status, _ := f.get(t, s, "/readyz")
+		return status == http.StatusOK
+	}
+}
+
+// closed reports whether a day was closed, by the log itself.
+func (f *farm) closed(t *testing.T, regime domain.RegimeID, date domain.Date) bool {
+	t.Helper()
+	var closed bool
+	f.as(t, time.Now, func(ctx context.Context, n *node) error {
+		day, err := n.ledger.Day(ctx, regime, date)
+		closed = day.Closed != nil
+		return err
+	})
+	return closed
+}
+
+// fileAll files the reports of units from..to through any of the processes, each again until it is acknowledged.
+func (f *farm) fileAll(t *testing.T, from, to int, processes ...*serverProcess) {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	var wg sync.WaitGroup
+	for unit := from; unit < to; unit++ {
+		wg.Go(func() {
+			for i := unit; ; i++ {
+				_, err := processes[i%len(processes)].file(t.Context(), http.DefaultClient, f.province, f.secret, unit)
+				if err == nil {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Errorf("unit %d: %v", unit, err)
+					return
+				}
+				time.Sleep(50 * time.Millisecond) // as a client does that was told to come back
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// sound wants the log whole, every view like a fresh fold, and each of the first units' reports there once.
+func (f *farm) sound(t *testing.T, units int) {
+	t.Helper()
+	f.run(t, "verify", "--data", t.TempDir())
+	submitted := map[string]int{}
+	f.as(t, time.Now, func(ctx context.Context, n *node) error {
+		return eachEvent(ctx, n.log, func(e eventlog.Recorded) error {
+			if e.Kind == (domain.ReportSubmitted{}).Kind() {
+				submitted[e.Stream]++
+			}
+			return nil
+		})
+	})
+	for i := range units {
+		if stream := f.province.key(i, f.province.day).Stream(); submitted[stream] != 1 {
+			t.Errorf("unit %d's report is there %d times", i, submitted[stream])
+		}
+	}
+}
+
+// Given two processes that serve one ledger, when the one that leads is killed, then the other closes the days and keeps
+// the views within seconds; nothing is recorded twice, and a third finds all of it.
+func TestAnotherServerTakesOver(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t)
+	first := f.serve(t)
+	until(t, "the first process leads", f.leads(t, first))
+	second := f.serve(t)
+	until(t, "the second is ready", f.ready(t, second))
+	if f.leads(t, second)() {
+		t.Error("both lead")
+	}
+	f.fileAll(t, 0, 20, first, second)
+
+	// The one that leads has looked for days to close by now, and looks again in a minute.
+	regime, date := f.yesterday(t, "late")
+	if err := first.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	until(t, "the second process leads", f.leads(t, second))
+	until(t, "the day is closed", func() bool { return f.closed(t, regime, date) })
+	t.Logf("taken over, and the day closed, %s after the kill", time.Since(killed).Round(time.Millisecond))
+	f.fileAll(t, 20, 40, second)
+
+	third := f.serve(t)
+	f.fileAll(t, 0, 40, third) // repeats of requests that the other processes answered
+	second.stop(t)
+	until(t, "the third process leads", f.leads(t, third))
+	third.stop(t)
+	f.sound(t, 40)
+}
+
+// Given a server under load, when PostgreSQL is restarted, crashes, and the log's server is away for longer than its client
+// tries, then the process goes on by itself, and everything it acknowledged is there once.
+func TestServersComeAndGo(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t)
+	f.log.Stop()
+	started := make(chan *serverProcess, 1)
+	go func() { started <- f.serve(t) }()
+	time.Sleep(time.Second) // the process meets a log that is away
+	if err := f.log.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	p := <-started
+	until(t, "the process leads", f.leads(t, p))
+	faults := []struct {
+		name      string
+		away      time.Duration
+		out, back func()
+	}{
+		{"PostgreSQL is restarted", 0, f.database.Stop, func() { f.database.Run(t) }},
+		{"PostgreSQL crashes", 0, f.database.Kill, func() { f.database.Run(t) }},
+		{"the log's server is away", 3 * time.Second, f.log.Stop, func() {
+			if err := f.log.Restart(); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"connections are cut", 0, f.log.CutConnections, func() {}},
+	}
+	for i, fault := range faults {
+		filed := make(chan struct{})
+		go func() { f.fileAll(t, 10*i, 10*i+10, p); close(filed) }()
+		fault.out()
+		time.Sleep(fault.away)
+		fault.back()
+		<-filed
+		until(t, fmt.Sprintf("after %s the process is ready and leads", fault.name), func() bool { return f.ready(t, p)() && f.leads(t, p)() })
+	}
+	p.stop(t)
+	f.sound(t, 40)
+}
