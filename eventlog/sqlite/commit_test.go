@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	engine "zombiezen.com/go/sqlite"
@@ -156,4 +157,17 @@ func TestFull(t *testing.T) {
 		}
 		l.Close()
 	})
+}
+
+// What the engine is told about the disk. A process that is killed cannot tell FULL from NORMAL; a machine that loses
+// power can.
+func TestAcknowledgedIsOnTheDisk(t *testing.T) {
+	t.Parallel()
+	l := openTest(t, newPath(t), Options{})
+	for pragma, want := range map[string]int64{"synchronous": 2, "journal_mode = 'wal'": 1} {
+		table, _, _ := strings.Cut(pragma, " ")
+		if got, err := queryInt(l.writer.conn, "SELECT "+pragma+" FROM pragma_"+table); err != nil || got != want {
+			t.Errorf("%s is %d, want %d (error %v)", pragma, got, want, err)
+		}
+	}
 }
