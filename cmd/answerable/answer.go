@@ -50,7 +50,7 @@ func (c answerCmd) Run(a *app) error {
 func (a *app) answer(r projections.AnswerRecord) {
 	a.printf("\n%s (%s): %s, bản %d\n", "\n%s (%s): %s, version %d\n", r.Form, r.Duty, a.status(r.Status), r.Version)
 	a.printf("  chịu trách nhiệm   %s\n", "  answerable          %s\n", a.head(r.Answerable))
-	a.printf("  giữ chế độ báo cáo %s\n", "  head at deadline    %s\n", a.head(r.HeadDeadline))
+	a.printf("  thủ trưởng khi hạn %s\n", "  head at deadline    %s\n", a.head(r.HeadDeadline))
 	if r.HeadCorrect != nil {
 		a.printf("  khi đính chính     %s\n", "  head at correction  %s\n", a.head(*r.HeadCorrect))
 	}
