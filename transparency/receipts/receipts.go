@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/transparency"
@@ -270,3 +271,15 @@ func key(id uuid.UUID) uint64 { return binary.BigEndian.Uint64(id[8:]) }
 
 // Handler serves the log's public files below its prefix.
 func (d *Desk) Handler(onError func(error)) http.Handler { return treestore.Handler(d.o.Tree, onError) }
+
+// Consistency proves that the tree of size size begins with the tree of size old.
+func (d *Desk) Consistency(ctx context.Context, old, size int64) (tlog.TreeProof, error) {
+	if old == 0 || old == size {
+		return nil, nil
+	}
+	p, err := tlog.ProveTree(size, old, d.o.Tree.Hashes(ctx, size))
+	if err != nil {
+		return nil, fmt.Errorf("receipts: prove %d to %d: %w", old, size, err)
+	}
+	return p, nil
+}
