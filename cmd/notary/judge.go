@@ -21,6 +21,7 @@ var errJudgement = errors.New("the ledger judged against its own rules")
 // Where an opening it needs was not given it says "not determinable" and never guesses.
 type judge struct {
 	skew    time.Duration
+	only    string             // judge this unit alone: the entries of others were not given
 	days    map[string]*day    // by "<regime>.<yyyymmdd>"
 	reports map[string]*report // by stream
 	grants  map[string]*grants // by regime
@@ -222,6 +223,9 @@ func (j *judge) dayEntry(index int64, key string, l *transparency.Leaf, payload 
 			}
 			for _, g := range o.Groups {
 				for _, u := range g.Units {
+					if j.only != "" && u != j.only {
+						continue
+					}
 					d.owed[o.Form+"."+u] = o
 				}
 			}
@@ -232,7 +236,7 @@ func (j *judge) dayEntry(index int64, key string, l *transparency.Leaf, payload 
 			return bad("a day is closed that was never opened")
 		}
 		d.closed = index
-		if d.opened && payload != nil {
+		if d.opened && payload != nil && j.only == "" {
 			return j.counts(key, d, payload)
 		}
 	}

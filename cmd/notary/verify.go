@@ -11,12 +11,16 @@ import (
 )
 
 type verifyCmd struct {
-	Receipt  string    `arg:"" help:"The receipt (.tlog-proof), or the bare entry handed out before the first checkpoint."`
+	Receipt  string    `arg:"" help:"The receipt (.tlog-proof), the bare entry handed out before the first checkpoint, or a bundle of evidence (.zip)."`
 	Policy   string    `required:"" help:"Whose word counts: keys of the log and of its witnesses, and the quorum."`
 	Opening  string    `help:"The opening (.opening.json) that shows the content."`
 	NotAfter time.Time `help:"Ask whether the entry was in the log before this instant, such as 2021-09-24T15:00:00+07:00." format:"2006-01-02T15:04:05Z07:00"`
 	State    string    `help:"Folder where checkpoints seen are remembered."`
 	Forget   bool      `help:"Neither use nor keep the memory of checkpoints seen."`
+
+	Site        []string `help:"Bundle: page whose passkey signatures count, such as https://ledger.example; its host is the relying party."`
+	AllowSynced bool     `help:"Bundle: let passkeys count that can be copied between devices."`
+	Roots       string   `help:"Bundle: PEM file of the certificates that CMS signatures must lead to." placeholder:"FILE"`
 }
 
 func (c *verifyCmd) Run(e *env) error {
@@ -27,6 +31,9 @@ func (c *verifyCmd) Run(e *env) error {
 	receipt, err := os.ReadFile(c.Receipt)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, errUsage)
+	}
+	if isBundle(receipt) {
+		return c.bundle(e, p, receipt)
 	}
 	o := transparency.ReceiptOptions{NotAfter: c.NotAfter}
 	if c.Opening != "" {

@@ -18,6 +18,9 @@ type words struct {
 	proven, witnessedNotProven, witnessed, loggedNotWitnessed, loggedNotProven, logged, recorded string
 	// Verdicts of audit.
 	auditGood, auditPartly, auditUnwitnessed, auditNoWitness string
+	// Verdicts of verify on a bundle, and its rows.
+	bundleWitnessed, bundleLogged, bundlePending                             string
+	bundleAbout, bundleSigned, bundleSignedOf, bundleUnjudged, bundleAnswers string
 	// A fault.
 	bad, reason, place, detail string
 	kinds                      map[string]string
@@ -41,6 +44,7 @@ func kindOf(err error) string {
 		name string
 	}{
 		{errJudgement, "judgement"},
+		{errBundle, "bundle"},
 		{transparency.ErrFork, "fork"},
 		{transparency.ErrOlder, "older"},
 		{transparency.ErrOrigin, "other-log"},
@@ -74,6 +78,12 @@ var vietnamese = words{
 	auditUnwitnessed: "SỔ CHƯA CÓ NHÂN CHỨNG: cả %d bản ghi khớp với chữ ký của đơn vị vận hành, nhưng chưa mốc nào có đủ nhân chứng.",
 	auditNoWitness:   "SỔ ĐÚNG VỚI CHỮ KÝ: cả %d bản ghi khớp; chính sách này không hỏi nhân chứng nào.",
 
+	bundleWitnessed: "HỒ SƠ ĐÚNG: cả %d bản ghi đều có trong sổ và đã có đủ nhân chứng.",
+	bundleLogged:    "HỒ SƠ ĐÚNG VỚI CHỮ KÝ: cả %d bản ghi đều có trong sổ; chính sách này không hỏi nhân chứng nào.",
+	bundlePending:   "HỒ SƠ CHƯA ĐỦ: các phần khớp nhau, nhưng trong %d bản ghi có bản chưa vào sổ hoặc chưa đủ nhân chứng.",
+	bundleAbout:     "Đơn vị, ngày", bundleSigned: "Ký duyệt", bundleSignedOf: "%d, trong đó %d có chữ ký số đúng", bundleUnjudged: "Chữ ký chưa xét được (thiếu --site hoặc --roots)",
+	bundleAnswers: "Kết luận của sổ đã đối chiếu",
+
 	bad: "KHÔNG HỢP LỆ.", reason: "Lý do", place: "Chỗ sai đầu tiên", detail: "Chi tiết",
 	kinds: map[string]string{
 		"fork":       "sổ bị rẽ nhánh: đơn vị vận hành đã ký hai lịch sử trái ngược nhau; hãy giữ lại toàn bộ phần chi tiết làm bằng chứng",
@@ -86,6 +96,7 @@ var vietnamese = words{
 		"proof":      "mã băm không dẫn tới gốc đã ký: bản ghi hoặc bằng chứng đã bị sửa",
 		"malformed":  "tệp không đúng định dạng: bị hỏng hoặc bị sửa",
 		"judgement":  "sổ đã chấm đúng hạn hoặc vi phạm trái với quy tắc của chính nó",
+		"bundle":     "các phần của hồ sơ trái ngược nhau: hồ sơ đã bị sửa, hoặc sổ đọc sai các sự kiện của chính nó",
 		"missing":    "thiếu tệp",
 	},
 
@@ -113,6 +124,12 @@ var english = words{
 	auditUnwitnessed: "NOT WITNESSED: all %d entries match the operator's signatures, and no checkpoint has enough witnesses.",
 	auditNoWitness:   "THE LOG MATCHES ITS SIGNATURES: all %d entries; this policy asks no witness.",
 
+	bundleWitnessed: "THE BUNDLE HOLDS: all %d entries are in the log and witnessed.",
+	bundleLogged:    "THE BUNDLE MATCHES ITS SIGNATURES: all %d entries are in the log; this policy asks no witness.",
+	bundlePending:   "NOT PROVEN YET: the parts agree, and of %d entries some are not in the log yet or not witnessed yet.",
+	bundleAbout:     "Unit, days", bundleSigned: "Sign-offs", bundleSignedOf: "%d, of them %d with a signature that holds", bundleUnjudged: "Signatures not judged (--site or --roots is missing)",
+	bundleAnswers: "Readings of the ledger compared",
+
 	bad: "NOT VALID.", reason: "Reason", place: "First bad place", detail: "Detail",
 	kinds: map[string]string{
 		"fork":       "the log was forked: its operator signed two histories that contradict each other; keep all of the detail as evidence",
@@ -125,6 +142,7 @@ var english = words{
 		"proof":      "the hashes do not lead to the signed root: an entry or the proof was changed",
 		"malformed":  "the file is not in its format: damaged or changed",
 		"judgement":  "the ledger judged a deadline or a breach against its own rules",
+		"bundle":     "parts of the bundle contradict each other: it was changed, or the ledger misread its own events",
 		"missing":    "a file is missing",
 	},
 
