@@ -128,6 +128,7 @@ func policy() map[string]rule {
 		// Evidence. What the log holds is public; what opens it is not, and openingRule says whose it is.
 		"get-receipt":     {public: true},
 		"get-opening":     {allow: append(everybody(), allowance{reach: office}, allowance{reach: oneself})},
+		"evidence-bundle": {allow: readers()},
 		"evidence-status": {public: true},
 		"evidence-policy": {public: true},
 		"log-file":        {public: true},

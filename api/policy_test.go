@@ -37,7 +37,7 @@ func allowed() map[string]string {
 		"history": reading, "list-events": "department inspector", "stream-events": "department inspector",
 		"lag": "department inspector admin", "list-parked": "department inspector admin", "retry-parked": "admin", "metrics": "admin",
 		"page-board": "department inspector", "page-unit": reading, "page-breaches": "department inspector", "page-synthesis": "department inspector",
-		"get-receipt": "everybody", "get-opening": anybody + " deputy nobody", "evidence-status": "everybody", "evidence-policy": "everybody", "log-file": "everybody",
+		"get-receipt": "everybody", "get-opening": anybody + " deputy nobody", "evidence-bundle": reading, "evidence-status": "everybody", "evidence-policy": "everybody", "log-file": "everybody",
 		"openapi": "everybody", "healthz": "everybody", "readyz": "everybody", "page-style": "everybody",
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -27,6 +28,7 @@ type Evidence interface {
 	Opening(ctx context.Context, e eventlog.Recorded) (transparency.Opening, error)
 	Status(ctx context.Context) (receipts.Status, error)
 	Checkpoints(ctx context.Context) ([]treestore.Signed, error)
+	Consistency(ctx context.Context, old, size int64) (tlog.TreeProof, error)
 	Policy() *transparency.Policy
 	Handler(onError func(error)) http.Handler
 }

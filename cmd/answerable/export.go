@@ -17,6 +17,7 @@ import (
 type exportCmd struct {
 	dataFlag
 	Log    string `help:"Write the transparency log as static files into this directory instead: what any web server can serve and 'notary audit' checks." placeholder:"DIR"`
+	bundleFlags
 	Output string `short:"o" help:"File to write; '-' is standard output." default:"-" placeholder:"FILE"`
 }
 
@@ -25,7 +26,8 @@ func (exportCmd) Help() string {
 
 Example:
   answerable export --data ./ledger -o events.ndjson
-  answerable export --data ./ledger --log ./log`
+  answerable export --data ./ledger --log ./log
+  answerable export --data ./ledger --evidence --unit 25900 --from 2021-02-08 --to 2021-02-10 -o ho-so.zip`
 }
 
 func (c exportCmd) Run(a *app) (err error) {
@@ -40,6 +42,9 @@ func (c exportCmd) Run(a *app) (err error) {
 	defer func() { err = errors.Join(err, log.Close()) }()
 	if c.Log != "" {
 		return a.exportLog(dir, log, c.Log)
+	}
+	if c.Evidence {
+		return a.exportBundle(dir, log, c.bundleFlags, c.Output)
 	}
 	var out io.Writer = a.stdio.out
 	if c.Output != "-" {
