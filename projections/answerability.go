@@ -15,8 +15,8 @@ import (
 // that a name or title is never copied. Tenure 0 is a vacancy; Above is then the tenure in the office of the unit above.
 type headRef struct {
 	At     instant
-	Tenure int
-	Above  int
+	Tenure int32
+	Above  int32
 }
 
 // UnmarshalJSON reads the array that appendHead writes.
@@ -25,7 +25,7 @@ func (h *headRef) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &x); err != nil {
 		return err
 	}
-	*h = headRef{instant(x[0]), int(x[1]), int(x[2])}
+	*h = headRef{instant(x[0]), int32(x[1]), int32(x[2])}
 	return nil
 }
 
@@ -46,10 +46,6 @@ func (a answerState) same(b answerState) bool {
 // vacant reports whether somebody above answers because the office was empty.
 func (a answerState) vacant() bool {
 	return a.Deadline.Tenure == 0 || a.SignOff.At != 0 && a.SignOff.Tenure == 0 || a.Figures.At != 0 && a.Figures.Tenure == 0
-}
-
-func (s *slot) vacant() bool {
-	return len(s.answers) > 0 && s.answers[len(s.answers)-1].vacant()
 }
 
 // answersChanged resolves who answers from the offices as they are known now. An office's fact that begins in the past
@@ -79,17 +75,26 @@ func (w *set) answersChanged(s *slot) error {
 	if s.answers, changed = states(s.answers, a, answerState.known, answerState.same); changed {
 		s.dirty |= dirtyRow
 	}
-	if w.from == nil && s.above != nil {
-		if a.vacant() {
-			if w.below[s.above.n] == nil {
-				w.below[s.above.n] = map[slotID]bool{}
-			}
-			w.below[s.above.n][s.id] = true
-		} else {
-			delete(w.below[s.above.n], s.id)
+	if vacant := a.vacant() && s.above != nil; vacant != s.vacant {
+		s.vacant = vacant
+		s.dirty |= dirtyVacancy
+		if w.from == nil {
+			w.vacancyChanged(s)
 		}
 	}
 	return nil
+}
+
+// vacancyChanged keeps a bulk fold's own list of vacancies.
+func (w *set) vacancyChanged(s *slot) {
+	if !s.vacant {
+		delete(w.below[s.above.n], s.id)
+		return
+	}
+	if w.below[s.above.n] == nil {
+		w.below[s.above.n] = map[slotID]bool{}
+	}
+	w.below[s.above.n][s.id] = true
 }
 
 // head resolves one head, and the one above when the office is vacant.
@@ -322,13 +327,13 @@ func (r *reader) headRef(h headRef, unit, parent domain.UnitCode) (HeadRef, erro
 }
 
 // tenure shows a tenure by its place in the office's row.
-func (r *reader) tenure(n int, at instant, unit domain.UnitCode) (HeadRef, error) {
+func (r *reader) tenure(n int32, at instant, unit domain.UnitCode) (HeadRef, error) {
 	out := HeadRef{Unit: unit, At: at.time(), Vacant: n == 0}
 	o, err := r.office(unit)
 	if err != nil || n == 0 {
 		return out, err
 	}
-	if n > len(o.Tenures) {
+	if int(n) > len(o.Tenures) {
 		return out, fmt.Errorf("projections: office of %s has %d tenures, a row names the %dth", unit, len(o.Tenures), n)
 	}
 	return r.held(o.Tenures[n-1], at, unit)

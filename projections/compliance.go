@@ -21,17 +21,17 @@ import (
 type complianceState struct {
 	From       instant             `json:"f"`
 	Status     domain.Status       `json:"s"`
-	Nil        bool                `json:"z"`
-	Excused    bool                `json:"x"`
-	Breaches   []domain.BreachKind `json:"b"`
 	SignOff    domain.SignOffState `json:"o"`
 	Due        instant             `json:"d"`
 	SignOffDue instant             `json:"sd"`
 	Received   instant             `json:"r"`
-	Version    int                 `json:"v"`
 	Digest     string              `json:"h"`
+	Breaches   []domain.BreachKind `json:"b"`
 	OutOfDate  []domain.UnitCode   `json:"u"`
-	Reminders  int                 `json:"m"`
+	Version    int32               `json:"v"`
+	Reminders  int32               `json:"m"`
+	Nil        bool                `json:"z"`
+	Excused    bool                `json:"x"`
 	Exempt     bool                `json:"e"` // also of what was filed all the same, which keeps its judgement
 }
 
@@ -46,9 +46,9 @@ func (c complianceState) known() instant { return c.From }
 // complianceChanged says with domain's rules where the obligation stands now.
 func (w *set) complianceChanged(s *slot) {
 	c := complianceState{From: w.known, Status: s.report.Status(s.exempt), SignOff: s.report.SignOffState(),
-		Due: s.due, SignOffDue: s.signOffDue, OutOfDate: s.outOfDate, Reminders: s.report.Reminders, Exempt: s.exempt}
+		Due: s.due, SignOffDue: s.signOffDue, OutOfDate: s.outOfDate, Reminders: int32(s.report.Reminders), Exempt: s.exempt}
 	if v, ok := s.report.Newest(); ok {
-		c.Nil, c.Received, c.Version, c.Digest = v.Content.Nil, at(s.report.Versions[0].ReceivedAt), v.Number, v.Digest
+		c.Nil, c.Received, c.Version, c.Digest = v.Content.Nil, at(s.report.Versions[0].ReceivedAt), int32(v.Number), v.Digest
 	}
 	for _, b := range s.report.Breaches {
 		if b.Withdrawn == nil {
@@ -182,8 +182,8 @@ func (r *reader) complianceRow(x row) ComplianceRow {
 	c, u := x.state, r.unit(x.id.unit())
 	out := ComplianceRow{Slot: slotName(r.key(x)), Duty: x.day.duties[x.duty].Duty, UnitName: r.name(u, x.day.key.date), Parent: r.unit(x.parent).code,
 		Level: u.Level, Status: c.Status, Nil: c.Nil, Excused: c.Excused, Breaches: c.Breaches, SignOff: c.SignOff, Due: c.Due.time(),
-		SignOffDue: c.SignOffDue.optional(), ReceivedAt: c.Received.optional(), Version: c.Version, Digest: c.Digest,
-		OutOfDate: c.OutOfDate, Reminders: c.Reminders, Determinable: true, KnownFrom: c.From.time()}
+		SignOffDue: c.SignOffDue.optional(), ReceivedAt: c.Received.optional(), Version: int(c.Version), Digest: c.Digest,
+		OutOfDate: c.OutOfDate, Reminders: int(c.Reminders), Determinable: true, KnownFrom: c.From.time()}
 	if c.Status == domain.StatusLate {
 		late := c.Received.time().Sub(c.Due.time())
 		out.Late = &late

@@ -82,43 +82,50 @@ func (w *set) open(s step, e domain.DayOpened) error {
 	}
 	w.numbered.day++
 	w.days[k], w.dayByN[d.n] = d, d
-	day := domain.Day{}.Apply(s.fact)
+	granted := r.grants(e.Date)
 	for i, duty := range e.Duties {
+		groups := duty.Groups
+		duty.Groups = nil
+		d.duties = append(d.duties, duty)
 		form := w.numberedForm(duty.Form)
-		for _, g := range duty.Groups {
+		var owed *domain.Obligation // what every holder owes alike while nobody is granted anything
+		for _, g := range groups {
 			var above *unitRow
 			if g.Parent != "" {
 				if above, err = w.numberedUnit(g.Parent); err != nil {
 					return err
 				}
 			}
-			slots := make([]slot, len(g.Units))
+			// In one piece each: a rebuild makes obligations by the million.
+			slots, standings := make([]slot, len(g.Units)), make([]complianceState, 3*len(g.Units))
+			answers, entries := make([]answerState, 2*len(g.Units)), make([]heldEntry, 2*len(g.Units))
 			for j, code := range g.Units {
 				unit, err := w.numberedUnit(code)
 				if err != nil {
 					return err
 				}
 				key := domain.ReportKey{Regime: e.Regime, Form: duty.Form, Unit: code, Date: e.Date}
-				o, err := day.Obligation(r.state, key)
-				if err != nil {
-					return fmt.Errorf("%w: %w", errNoObligation, err)
-				}
 				n := &slots[j]
 				*n = slot{id: newSlotID(d.n, form, unit.n), unit: unit, above: above, duty: i, report: domain.Report{Key: key},
-					compliance: make([]complianceState, 0, 3), answers: make([]answerState, 0, 2)}
+					compliance: standings[3*j : 3*j : 3*j+3], answers: answers[2*j : 2*j : 2*j+2], entries: entries[2*j : 2*j : 2*j+2]}
 				if w.slots[n.id] != nil {
 					continue // a unit owes a form once a day, under the first duty that it holds
 				}
 				w.created(n, d)
-				n.owes(o)
+				if owed == nil || granted {
+					o, err := d.obligation(r.state, n)
+					if err != nil {
+						return fmt.Errorf("%w: %w", errNoObligation, err)
+					}
+					owed = &o
+				}
+				n.owes(*owed)
 				w.complianceChanged(n)
 				if err := w.answersChanged(n); err != nil {
 					return err
 				}
 			}
 		}
-		duty.Groups = nil
-		d.duties = append(d.duties, duty)
 	}
 	return nil
 }

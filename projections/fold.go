@@ -388,7 +388,7 @@ func (w *set) slotsBelow(u *unitRow) ([]*slot, error) {
 		slices.Sort(ids)
 		return w.gather(ids), nil
 	}
-	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsBelow(u.n) }, func(s *slot) bool { return s.aboveN() == u.n && s.vacant() })
+	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsBelow(u.n) }, func(s *slot) bool { return s.aboveN() == u.n && s.vacant })
 }
 
 func (w *set) gather(ids []slotID) []*slot {

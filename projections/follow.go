@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -16,7 +17,8 @@ type batch struct {
 }
 
 // follow reads the log after a position and decodes ahead of whoever takes the batches: several batches at once, one per
-// decoder, handed over in log order. It ends when ctx ends, when yield gives false, or with the log's error.
+// decoder, handed over in log order. A batch is its taker's until yield returns; then its steps are used again. It ends
+// when ctx ends, when yield gives false, or with the log's error.
 func follow(ctx context.Context, log eventlog.Log, after eventlog.Position, size, decoders int, yield func(batch) bool) error {
 	return followWith(ctx, func() func(eventlog.Recorded) step { return new(preparer).prepare }, log, after, size, decoders, yield)
 }
@@ -35,6 +37,7 @@ func followWith(ctx context.Context, decoder func() func(eventlog.Recorded) step
 	var failed error // of the reader; read after ordered is closed
 	ordered := make(chan *work, 2*decoders)
 	todo := make(chan *work, 2*decoders)
+	used := make(chan []step, 4*decoders)
 	readers.Go(func() {
 		defer close(ordered)
 		defer close(todo)
@@ -62,7 +65,11 @@ func followWith(ctx context.Context, decoder func() func(eventlog.Recorded) step
 		readers.Go(func() {
 			prepare := decoder()
 			for w := range todo {
-				w.batch.steps = make([]step, len(w.events))
+				select {
+				case w.batch.steps = <-used:
+				default:
+				}
+				w.batch.steps = slices.Grow(w.batch.steps[:0], len(w.events))[:len(w.events)]
 				for i, e := range w.events {
 					w.batch.steps[i] = prepare(e)
 				}
@@ -79,6 +86,10 @@ func followWith(ctx context.Context, decoder func() func(eventlog.Recorded) step
 		}
 		if !yield(w.batch) {
 			return nil
+		}
+		select {
+		case used <- w.batch.steps:
+		default:
 		}
 	}
 	if failed == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -187,19 +188,23 @@ func (s *slot) historyRow() string {
 	for _, e := range s.entries {
 		size += len(e.tail) + 32
 	}
-	b := append(make([]byte, 0, size), s.history...)
+	var b strings.Builder
+	b.Grow(size)
+	b.Write(s.history)
+	var digits [20]byte
 	for _, e := range s.entries {
-		if len(b) == 0 {
-			b = append(b, '[')
+		if b.Len() == 0 {
+			b.WriteByte('[')
 		} else {
-			b = append(b, ',')
+			b.WriteByte(',')
 		}
-		b = append(b, `{"n":`...)
-		b = strconv.AppendInt(b, int64(e.known), 10)
-		b = append(b, ',')
-		b = append(b, e.tail...)
+		b.WriteString(`{"n":`)
+		b.Write(strconv.AppendInt(digits[:0], int64(e.known), 10))
+		b.WriteByte(',')
+		b.Write(e.tail)
 	}
-	return string(append(b, ']'))
+	b.WriteByte(']')
+	return b.String()
 }
 
 func appendFigures(b []byte, f domain.Figures) []byte {

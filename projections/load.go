@@ -43,7 +43,7 @@ func (w *set) restore(r storedSlot) (*slot, error) {
 	if day == nil || unit == nil {
 		return nil, fmt.Errorf("projections: row %d: its day or unit is missing", r.id)
 	}
-	s := &slot{id: r.id, unit: unit, duty: r.duty, next: r.next}
+	s := &slot{id: r.id, unit: unit, duty: r.duty}
 	key := domain.ReportKey{Regime: day.key.regime, Form: w.formByN[r.id.form()], Unit: unit.code, Date: day.key.date}
 	if r.parent != 0 {
 		if s.above, err = w.unitNumbered(r.parent); err != nil {
@@ -67,11 +67,12 @@ func (w *set) restore(r storedSlot) (*slot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.report = reportOf(key, entries)
+	s.report, s.next = reportOf(key, entries), uint64(len(entries))
 	s.history = reopened(r.history)
 	c := s.compliance[len(s.compliance)-1]
 	s.due, s.signOffDue, s.exempt, s.outOfDate = c.Due, c.SignOffDue, c.Exempt, c.OutOfDate
 	s.waiting = waitsForSignature(c.SignOff)
+	s.vacant = s.above != nil && s.answers[len(s.answers)-1].vacant()
 	return s, nil
 }
 
@@ -104,7 +105,7 @@ func (q stored) slotsIn(ids []slotID) ([]storedSlot, error) {
 		args[i] = int64(id)
 	}
 	in := "(" + strings.TrimSuffix(strings.Repeat("?,", len(ids)), ",") + ")"
-	rows, err := q.tx.QueryContext(q.ctx, q.g.sql(`SELECT id, duty, parent, next, compliance, answerability, history FROM {obligation} WHERE id IN `+in), args...)
+	rows, err := q.tx.QueryContext(q.ctx, q.g.sql(`SELECT id, duty, parent, compliance, answerability, history FROM {obligation} WHERE id IN `+in), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +113,9 @@ func (q stored) slotsIn(ids []slotID) ([]storedSlot, error) {
 	place := map[slotID]int{}
 	for rows.Next() {
 		var r storedSlot
-		var next int64
-		if err := rows.Scan(&r.id, &r.duty, &r.parent, &next, &r.compliance, &r.answers, &r.history); err != nil {
+		if err := rows.Scan(&r.id, &r.duty, &r.parent, &r.compliance, &r.answers, &r.history); err != nil {
 			return nil, errors.Join(err, rows.Close())
 		}
-		r.next = uint64(next)
 		place[r.id] = len(out)
 		out = append(out, r)
 	}
@@ -150,7 +149,7 @@ func (q stored) slotsOfUnit(unit int64) ([]slotID, error) {
 }
 
 func (q stored) slotsBelow(unit int64) ([]slotID, error) {
-	return q.ids(`SELECT id FROM {obligation} WHERE vacant = ?`, unit)
+	return q.ids(`SELECT id FROM {vacancy} WHERE unit = ?`, unit)
 }
 
 func (q stored) ids(query string, args ...any) ([]slotID, error) {

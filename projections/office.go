@@ -93,7 +93,7 @@ func (w *set) office(unit domain.UnitCode) (*officeRow, error) {
 }
 
 // tenure is the place of the head at an instant among the office's tenures, counted from 1; 0 is a vacancy.
-func (w *set) tenure(u *unitRow, head func(domain.Office) (domain.Tenure, bool)) (int, error) {
+func (w *set) tenure(u *unitRow, head func(domain.Office) (domain.Tenure, bool)) (int32, error) {
 	if u == nil {
 		return 0, nil
 	}
@@ -108,7 +108,11 @@ func (w *set) tenure(u *unitRow, head func(domain.Office) (domain.Tenure, bool))
 	if !ok {
 		return 0, nil
 	}
-	return 1 + slices.Index(u.office.state.Tenures, t), nil
+	for i := len(u.office.state.Tenures) - 1; ; i-- { // it is one of them; a unit has a few in all its years
+		if x := &u.office.state.Tenures[i]; x.From.Equal(t.From) && x.Person == t.Person || i == 0 {
+			return int32(i + 1), nil
+		}
+	}
 }
 
 func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {

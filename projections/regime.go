@@ -48,6 +48,12 @@ func (w *set) applyRegime(s step) error {
 	return nil
 }
 
+// grants reports whether somebody was granted more time, or freed, on a day.
+func (r *regimeRow) grants(date domain.Date) bool {
+	return slices.ContainsFunc(r.state.Extensions, func(x domain.DeadlineExtended) bool { return x.Date == date }) ||
+		slices.ContainsFunc(r.state.Exemptions, func(x domain.DayExempted) bool { return x.Date == date })
+}
+
 // grantChanged looks again at the deadlines and exemptions of a day that is open. A day that is not takes them when it is
 // opened.
 func (w *set) grantChanged(r *regimeRow, date domain.Date, duties []domain.DutyID, units []domain.UnitCode) error {

@@ -89,6 +89,7 @@ type slot struct {
 	history    []byte      // JSON array without its closing bracket, as it was loaded
 	entries    []heldEntry // what came after
 	waiting    bool        // stands in the sign-off queue
+	vacant     bool        // stands among the vacancies of the unit above
 
 	dirty dirtyParts
 }
@@ -106,6 +107,7 @@ const (
 	dirtyRow dirtyParts = 1 << iota
 	dirtyBreaches
 	dirtyQueue
+	dirtyVacancy
 )
 
 func (s *slot) key() domain.ReportKey { return s.report.Key }

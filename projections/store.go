@@ -57,9 +57,11 @@ var (
 
 	// An obligation has one row, with a column for each view of it. Not one row for each state and view: a rebuild writes a
 	// quarter of the rows in a third of the time, and a question about the past still reads one row.
-	tableObligation = table{Name: "obligation", Key: 1, Columns: []column{integer("id"), integer("duty"), integer("parent"), integer("vacant"), integer("next"),
-		text("status"), text("sign_off"), text("compliance"), text("answerability"), text("history")},
-		Indexes: []index{{Columns: "vacant", Where: "vacant IS NOT NULL"}}}
+	tableObligation = table{Name: "obligation", Key: 1, Columns: []column{integer("id"), integer("duty"), integer("parent"),
+		text("status"), text("compliance"), text("answerability"), text("history")}}
+	// tableVacancy and tableSignOff list the few obligations whose office is vacant, under the unit that answers above, and
+	// those that wait for a signature. Tables, not indexes: a rebuild need not read everything it wrote once more.
+	tableVacancy = table{Name: "vacancy", Key: 2, Columns: []column{integer("unit"), integer("id")}}
 	tableBreach  = table{Name: "breach", Key: 2, Columns: []column{integer("id"), text("kind"), text("doc")}}
 	tableSignOff = table{Name: "signoff", Key: 2, Columns: []column{integer("unit"), integer("id")}}
 
@@ -70,7 +72,7 @@ var (
 
 	// tables lists them in the order a bulk write takes.
 	tables = []table{tableUnit, tableForm, tableDay, tableRegime, tableOffice, tableHolder, tablePerson, tableTarget,
-		tableObligation, tableBreach, tableSignOff, tableParked, tablePosition}
+		tableObligation, tableBreach, tableVacancy, tableSignOff, tableParked, tablePosition}
 )
 
 // dialect is what differs between databases. SQL that both understand is written once, with ? for its arguments.

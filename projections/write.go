@@ -113,7 +113,9 @@ func (w *set) slotRows(all bool) []rows {
 	}
 	obligations := with(dirtyRow, func(*slot) bool { return true })
 	queue := with(dirtyQueue, func(s *slot) bool { return s.waiting })
-	slices.SortStableFunc(queue, func(a, b *slot) int { return int(a.id.unit() - b.id.unit()) })
+	slices.SortStableFunc(queue, func(a, b *slot) int { return cmp.Compare(a.id.unit(), b.id.unit()) })
+	vacancies := with(dirtyVacancy, func(s *slot) bool { return s.vacant })
+	slices.SortStableFunc(vacancies, func(a, b *slot) int { return cmp.Compare(a.above.n, b.above.n) })
 	type breach struct {
 		id slotID
 		breachRow
@@ -130,19 +132,19 @@ func (w *set) slotRows(all bool) []rows {
 		{tableObligation, len(obligations), func(i int, a []any) error {
 			s := obligations[i]
 			c := s.compliance[len(s.compliance)-1]
-			a[0], a[1], a[2], a[3], a[4] = int64(s.id), int64(s.duty), s.aboveN(), nil, int64(s.next)
-			if s.vacant() && s.above != nil {
-				a[3] = s.above.n
-			}
-			a[5], a[6] = string(c.Status), string(c.SignOff)
 			var scratch [1024]byte
-			a[7] = string(appendCompliance(scratch[:0], s.compliance))
-			a[8] = string(appendAnswers(scratch[:0], s.answers))
-			a[9] = s.historyRow()
+			a[0], a[1], a[2], a[3] = int64(s.id), int64(s.duty), s.aboveN(), string(c.Status)
+			a[4] = string(appendCompliance(scratch[:0], s.compliance))
+			a[5] = string(appendAnswers(scratch[:0], s.answers))
+			a[6] = s.historyRow()
 			return nil
 		}},
 		{tableBreach, len(breaches), func(i int, a []any) error {
 			a[0], a[1], a[2] = int64(breaches[i].id), string(breaches[i].kind), string(appendBreaches(nil, breaches[i].states))
+			return nil
+		}},
+		{tableVacancy, len(vacancies), func(i int, a []any) error {
+			a[0], a[1] = vacancies[i].above.n, int64(vacancies[i].id)
 			return nil
 		}},
 		{tableSignOff, len(queue), func(i int, a []any) error {
@@ -209,13 +211,19 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 			return err
 		}
 	}
-	return g.leaveQueue(ctx, tx, w)
+	return g.leaveLists(ctx, tx, w)
 }
 
-// leaveQueue takes out of the sign-off queue what no longer waits.
-func (g *generation) leaveQueue(ctx context.Context, tx *sql.Tx, w *set) error {
+// leaveLists takes out of the sign-off queue what no longer waits, and out of the vacancies what is filled.
+func (g *generation) leaveLists(ctx context.Context, tx *sql.Tx, w *set) error {
 	for _, id := range slices.Sorted(maps.Keys(w.slots)) {
-		if s := w.slots[id]; s.dirty&dirtyQueue != 0 && !s.waiting {
+		s := w.slots[id]
+		if s.dirty&dirtyVacancy != 0 && !s.vacant {
+			if _, err := tx.ExecContext(ctx, g.sql(`DELETE FROM {vacancy} WHERE unit = ? AND id = ?`), s.above.n, int64(s.id)); err != nil {
+				return fmt.Errorf("projections: write vacancy: %w", err)
+			}
+		}
+		if s.dirty&dirtyQueue != 0 && !s.waiting {
 			if _, err := tx.ExecContext(ctx, g.sql(`DELETE FROM {signoff} WHERE unit = ? AND id = ?`), s.id.unit(), int64(s.id)); err != nil {
 				return fmt.Errorf("projections: write signoff: %w", err)
 			}
