@@ -84,37 +84,42 @@ func (c *Closer) Run(ctx context.Context, wait func(ctx context.Context, until t
 	return ctx.Err()
 }
 
-// CloseDue does everything that is due now, and returns the instant of the next step, or zero when none is known.
+// CloseDue does everything that is due now, and returns the instant of the next step, or zero when none is known. A step
+// that fails holds up its own regime alone.
 func (c *Closer) CloseDue(ctx context.Context) (time.Time, error) {
 	ids, err := c.Ledger.Regimes(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	var next time.Time
+	var failed error
 	for _, id := range ids {
-		for {
-			s, ok, err := c.nextStep(ctx, id)
-			if err != nil {
-				return time.Time{}, err
-			}
-			if !ok {
-				break
-			}
-			if s.At.After(c.Ledger.now()) {
-				if next.IsZero() || s.At.Before(next) {
-					next = s.At
-				}
-				break
-			}
-			if err := c.do(ctx, s); err != nil {
-				return time.Time{}, fmt.Errorf("commands: %s %s of %s: %w", s.Act, s.Date, s.Regime, err)
-			}
-			if c.Stepped != nil {
-				c.Stepped(ctx, s)
-			}
+		at, err := c.closeRegime(ctx, id)
+		failed = errors.Join(failed, err)
+		if next.IsZero() || !at.IsZero() && at.Before(next) {
+			next = at
 		}
 	}
-	return next, nil
+	return next, failed
+}
+
+// closeRegime is CloseDue for one regime.
+func (c *Closer) closeRegime(ctx context.Context, id domain.RegimeID) (next time.Time, err error) {
+	for {
+		s, ok, err := c.nextStep(ctx, id)
+		if err != nil || !ok {
+			return time.Time{}, err
+		}
+		if s.At.After(c.Ledger.now()) {
+			return s.At, nil
+		}
+		if err := c.do(ctx, s); err != nil {
+			return time.Time{}, fmt.Errorf("commands: %s %s of %s: %w", s.Act, s.Date, s.Regime, err)
+		}
+		if c.Stepped != nil {
+			c.Stepped(ctx, s)
+		}
+	}
 }
 
 // done remembers the steps this process has finished, so that a step that records nothing is not repeated for ever. It

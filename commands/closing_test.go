@@ -1,0 +1,67 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/eventlog/eventlogtest"
+)
+
+// The sign-offs of a day fall due after the day is closed: a closer that starts in between still judges them.
+func TestCloserJudgesTheSignOffsOfTheLastClosedDay(t *testing.T) {
+	w := newWorld(t)
+	w.closeDue(w.closer())
+	w.file("c1", 50)
+	w.clock.Set(at("16:00:00.000000"))
+	w.closeDue(w.closer())
+	if d, err := w.ledger.Day(w.ctx, regime, day); err != nil || d.Closed == nil {
+		t.Fatalf("the day is not closed: %v", err)
+	}
+	w.clock.Set(at("17:30:00.000000"))
+	w.closeDue(w.closer())
+	breaches := w.report(key("commune", "c1")).Breaches
+	if len(breaches) != 1 || breaches[0].Breach != domain.BreachUnsigned {
+		t.Errorf("the breaches are %v, want one: unsigned", breaches)
+	}
+}
+
+// A regime that is issued while the closer waits for another one's deadline is not found only then.
+func TestCloserLooksAgainEveryMinute(t *testing.T) {
+	w := newWorld(t)
+	enough := errors.New("enough")
+	var until time.Time
+	err := w.closer().Run(w.ctx, func(_ context.Context, at time.Time) error { until = at; return enough })
+	if !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+	if want := w.clock.Now().Add(time.Minute); until.IsZero() || until.After(want) {
+		t.Errorf("it waits until %s, want %s at the latest", until, want)
+	}
+}
+
+// A step that cannot be done holds up its own regime, not the others.
+func TestRegimesAreClosedApart(t *testing.T) {
+	w := newWorld(t)
+	w.ok(w.ledger.IssueRegime(w.ctx, w.as("dept"), "other", rules()))
+	w.log.OnAppend(eventlogtest.Refuse(eventlog.ErrDamaged))
+	if _, err := w.closer().CloseDue(w.ctx); !errors.Is(err, eventlog.ErrDamaged) {
+		t.Fatalf("the failure is not told: %v", err)
+	}
+	open := 0
+	for _, id := range []domain.RegimeID{regime, "other"} {
+		d, err := w.ledger.Day(w.ctx, id, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Opened != nil {
+			open++
+		}
+	}
+	if open != 1 {
+		t.Errorf("%d days were opened, want the one whose append was not refused", open)
+	}
+}
