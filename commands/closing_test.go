@@ -6,24 +6,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/eventlogtest"
 )
 
-// The sign-offs of a day fall due after the day is closed: a closer that starts in between still judges them.
+// The sign-offs of a day fall due after the day is closed: a closer that starts in between still judges them. The second
+// day of the regime, because a closer begins at the first one anyway when nothing later is closed.
 func TestCloserJudgesTheSignOffsOfTheLastClosedDay(t *testing.T) {
 	w := newWorld(t)
 	w.closeDue(w.closer())
-	w.file("c1", 50)
-	w.clock.Set(at("16:00:00.000000"))
+	w.clock.Set(at("10:00:00.000000").AddDate(0, 0, 1))
 	w.closeDue(w.closer())
-	if d, err := w.ledger.Day(w.ctx, regime, day); err != nil || d.Closed == nil {
+	second := key("commune", "c1")
+	second.Date = day.AddDays(1)
+	w.ok(w.ledger.SubmitReport(w.ctx, w.as("filer_c1"), commands.Filing{Key: second, Figures: filing("c1", 50).Figures}))
+	w.clock.Set(at("16:00:00.000000").AddDate(0, 0, 1))
+	w.closeDue(w.closer())
+	if d, err := w.ledger.Day(w.ctx, regime, second.Date); err != nil || d.Closed == nil {
 		t.Fatalf("the day is not closed: %v", err)
 	}
-	w.clock.Set(at("17:30:00.000000"))
+	w.clock.Set(at("17:30:00.000000").AddDate(0, 0, 1))
 	w.closeDue(w.closer())
-	breaches := w.report(key("commune", "c1")).Breaches
+	breaches := w.report(second).Breaches
 	if len(breaches) != 1 || breaches[0].Breach != domain.BreachUnsigned {
 		t.Errorf("the breaches are %v, want one: unsigned", breaches)
 	}
