@@ -70,6 +70,10 @@ func (h *Handler) frame(c *call, title string) (ui.Frame, domain.Regime, error) 
 	_, version := h.pages.Style()
 	f := ui.Frame{Language: c.language(), Path: c.r.URL.Path, Query: url.Values(c.query), StyleVer: version, Synthetic: h.Demo, Now: c.receivedAt, Request: c.x.requestID}
 	f.Title = f.T(title)
+	f.FormTitles = map[domain.FormID]domain.Wording{}
+	for _, form := range h.Registry.Forms() {
+		f.FormTitles[form.ID] = form.Title
+	}
 	if err := c.waitForViews(); err != nil {
 		return f, domain.Regime{}, err
 	}
@@ -86,6 +90,7 @@ func (h *Handler) frame(c *call, title string) (ui.Frame, domain.Regime, error) 
 		return f, r, err
 	}
 	f.Regime, f.Zone = r.ID, r.Zone
+	f.RegimeTitle = f.Word(domain.Wording{Vi: r.Rules().Title, En: r.Rules().TitleEn})
 	f.KnownAt = c.query.local("known_at", r.Zone)
 	f.Date, err = h.dayShown(c, r)
 	return f, r, err
@@ -155,7 +160,6 @@ func (h *Handler) boardPage(c *call) error {
 	if !r.Exists() {
 		return h.render(c, http.StatusOK, p)
 	}
-	p.RegimeTitle = f.Word(domain.Wording{Vi: r.Rules().Title, En: r.Rules().TitleEn})
 	p.Previous, p.Following = neighbour(r, f.Date, -1), neighbour(r, f.Date, 1)
 	if p.Regimes, err = h.Ledger.Regimes(c.ctx); err != nil {
 		return err
@@ -216,17 +220,9 @@ func (h *Handler) unitPage(c *call) error {
 		return err
 	}
 	f.Title = history.UnitName + ", " + f.Day(f.Date)
-	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1),
-		Labels: map[domain.FormID]map[string]domain.Wording{}, Forms: map[domain.FormID]domain.Wording{}}
-	p.RegimeTitle = f.Word(domain.Wording{Vi: r.Rules().Title, En: r.Rules().TitleEn})
+	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	p.Know(h.Registry.Forms())
 	p.Synthetic = p.Synthetic || state.Synthetic || slices.ContainsFunc(history.Reports, syntheticFiler)
-	for _, form := range h.Registry.Forms() {
-		p.Forms[form.ID] = form.Title
-		p.Labels[form.ID] = map[string]domain.Wording{}
-		for _, field := range form.Fields {
-			p.Labels[form.ID][field.Name] = field.Label
-		}
-	}
 	return h.render(c, http.StatusOK, p)
 }
 
@@ -250,7 +246,7 @@ func (h *Handler) breachesPage(c *call) error {
 	}
 	f.Date = from
 	f.Synthetic = f.Synthetic || slices.ContainsFunc(page.Rows, func(b projections.BreachRow) bool { return b.Head.Person != nil && b.Head.Person.Synthetic })
-	return h.render(c, http.StatusOK, ui.Breaches{Frame: f, RegimeTitle: f.Word(domain.Wording{Vi: r.Rules().Title, En: r.Rules().TitleEn}), Rows: page.Rows, Next: c.cursorOf(page.Next)})
+	return h.render(c, http.StatusOK, ui.Breaches{Frame: f, Rows: page.Rows, Next: c.cursorOf(page.Next)})
 }
 
 func (h *Handler) synthesisPage(c *call) error {
@@ -262,6 +258,6 @@ func (h *Handler) synthesisPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	return h.render(c, http.StatusOK, ui.Synthesis{Frame: f, RegimeTitle: f.Word(domain.Wording{Vi: r.Rules().Title, En: r.Rules().TitleEn}), Synthesis: s,
+	return h.render(c, http.StatusOK, ui.Synthesis{Frame: f, Synthesis: s,
 		Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)})
 }

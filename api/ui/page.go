@@ -26,6 +26,18 @@ type Frame struct {
 	Request   string
 	Regime    domain.RegimeID
 	Date      domain.Date
+	// FormTitles name the forms; a form without a title is shown by its id.
+	FormTitles map[domain.FormID]domain.Wording
+	// RegimeTitle is the order's, in the page's language.
+	RegimeTitle string
+
+	// People is a page of who is signed in or about to be: it has a script, and its reader's own pages around it.
+	People    bool
+	Person    string // who is signed in; "" is nobody
+	Nav       []NavItem
+	ScriptVer string
+	Demo      bool // one may sign in without proof
+	Done      bool // something was just recorded
 }
 
 // T is a text of the pages in the page's language.
@@ -39,8 +51,22 @@ func (f Frame) Word(w domain.Wording) string {
 	return w.Vi
 }
 
+// FormName is a form's title in the page's language.
+func (f Frame) FormName(id domain.FormID) string {
+	if w := f.Word(f.FormTitles[id]); w != "" {
+		return w
+	}
+	return string(id)
+}
+
 // Number writes an integer as the language does: 1.234.567 or 1,234,567.
 func (f Frame) Number(n any) string {
+	if p, ok := n.(*int64); ok {
+		if p == nil {
+			return ""
+		}
+		n = *p
+	}
 	tag := language.Vietnamese
 	if f.Language == domain.English {
 		tag = language.English
@@ -162,26 +188,27 @@ func (f Frame) Class(r projections.ComplianceRow) string {
 // Board is the day's board.
 type Board struct {
 	Frame
-	RegimeTitle string
-	Regimes     []domain.RegimeID
-	Previous    domain.Date // "" where there is none
-	Following   domain.Date
-	Board       projections.DayBoard
-	Rows        []projections.ComplianceRow
-	Next        string // cursor of the rows' next page
-	Area        domain.UnitCode
+	Regimes   []domain.RegimeID
+	Previous  domain.Date // "" where there is none
+	Following domain.Date
+	Board     projections.DayBoard
+	Rows      []projections.ComplianceRow
+	Next      string // cursor of the rows' next page
+	Area      domain.UnitCode
 }
 
 // Unit is a unit's history for a day.
 type Unit struct {
 	Frame
-	RegimeTitle string
-	Previous    domain.Date
-	Following   domain.Date
-	History     projections.History
-	Answers     []projections.AnswerRecord
-	Labels      map[domain.FormID]map[string]domain.Wording // of figures
-	Forms       map[domain.FormID]domain.Wording
+	Previous  domain.Date
+	Following domain.Date
+	History   projections.History
+	Answers   []projections.AnswerRecord
+	Labels    map[domain.FormID]map[string]domain.Wording // of figures
+	Forms     map[domain.FormID]domain.Wording
+	Order     map[domain.FormID][]string // the forms' fields, as the forms have them
+	Presets   []Preset
+	Permanent bool // the page has an address for ever, with both times
 }
 
 // Label is a figure's name in the page's language.
@@ -205,18 +232,16 @@ func (p Unit) AnswerOf(form domain.FormID) *projections.AnswerRecord {
 // Breaches is the list of breaches.
 type Breaches struct {
 	Frame
-	RegimeTitle string
-	Rows        []projections.BreachRow
-	Next        string
+	Rows []projections.BreachRow
+	Next string
 }
 
 // Synthesis is the day's roll-ups.
 type Synthesis struct {
 	Frame
-	RegimeTitle string
-	Previous    domain.Date
-	Following   domain.Date
-	Synthesis   projections.Synthesis
+	Previous  domain.Date
+	Following domain.Date
+	Synthesis projections.Synthesis
 }
 
 // Failure says that something cannot be shown, and why.
@@ -224,6 +249,7 @@ type Failure struct {
 	Frame
 	Status int
 	Detail string
+	StepUp bool // signing in again would help
 }
 
 func (Board) template() string     { return "board" }

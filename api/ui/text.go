@@ -4,6 +4,9 @@ import "github.com/answerable-ledger/answerable/domain"
 
 func text(key string, l domain.Language) string {
 	w, ok := texts[key]
+	if !ok {
+		w, ok = peopleTexts[key]
+	}
 	switch {
 	case !ok:
 		return key

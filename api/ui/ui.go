@@ -2,7 +2,7 @@
 // from. It holds no handlers and asks nobody for anything.
 //
 // Its promise: a page is rendered whole or not at all; everything a person typed is escaped; a page says the same with
-// and without colours, and works without scripts, of which there are none.
+// and without colours, and works without scripts.
 //
 // Its failure model: New fails when a template that is part of the program is wrong. Render fails when a struct does not
 // fit its template, which a test makes sure of for every page; nothing is written then.
@@ -28,6 +28,8 @@ type Pages struct {
 	templates map[string]*template.Template // by the name of the page
 	style     []byte
 	version   string // of the style, for its address
+	script    []byte
+	scriptVer string
 }
 
 // New parses every template.
@@ -51,13 +53,23 @@ func New() (*Pages, error) {
 	if p.style, err = files.ReadFile("static/app.css"); err != nil {
 		return nil, fmt.Errorf("ui: %w", err)
 	}
-	sum := sha256.Sum256(p.style)
-	p.version = hex.EncodeToString(sum[:6])
+	if p.script, err = files.ReadFile("static/app.js"); err != nil {
+		return nil, fmt.Errorf("ui: %w", err)
+	}
+	p.version, p.scriptVer = version(p.style), version(p.script)
 	return p, nil
 }
 
 // Style is the style sheet, and the version that its address carries.
 func (p *Pages) Style() (css []byte, version string) { return p.style, p.version }
+
+// Script is what pages of signed-in people may run, and the version that its address carries. No page needs it.
+func (p *Pages) Script() (js []byte, version string) { return p.script, p.scriptVer }
+
+func version(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}
 
 // Page is what a template can be filled from. The set is closed: one struct per template.
 type Page interface{ template() string }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io/fs"
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -57,6 +58,18 @@ func filled(v reflect.Value, depth int) {
 	}
 }
 
+func everyPage() []Page {
+	return []Page{Board{}, Unit{}, Breaches{}, Synthesis{}, Failure{}, SignIn{}, Demo{}, Link{}, Enrol{}, Account{}, Today{}, File{}, File{Step: "note"}, File{Step: "check"}, File{Step: "send"}, Filed{},
+		Queue{}, Sign{}, Answers{}, Explain{}, Inspect{}, Search{}, Search{What: "breaches"}, Grid{}, Judge{}, Progress{}, Totals{}, Operations{}, Access{}, District{}}
+}
+
+// allTexts is the words of every page.
+func allTexts() map[string]domain.Wording {
+	all := maps.Clone(texts)
+	maps.Copy(all, peopleTexts)
+	return all
+}
+
 // TestEveryPageRenders with nothing in it, and with everything in it, and escapes what is in it.
 func TestEveryPageRenders(t *testing.T) {
 	t.Parallel()
@@ -64,12 +77,20 @@ func TestEveryPageRenders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range []Page{Board{}, Unit{}, Breaches{}, Synthesis{}, Failure{}} {
+	for _, page := range everyPage() {
 		if _, err := p.Render(page); err != nil {
 			t.Errorf("%T, empty: %v", page, err)
 		}
 		full := reflect.New(reflect.TypeOf(page)).Elem()
+		full.Set(reflect.ValueOf(page))
+		step := ""
+		if f, ok := page.(File); ok {
+			step = f.Step
+		}
 		filled(full, 5)
+		if f, ok := full.Addr().Interface().(*File); ok && step != "" {
+			f.Step = step
+		}
 		b, err := p.Render(full.Interface().(Page))
 		if err != nil {
 			t.Errorf("%T, full: %v", page, err)
@@ -86,8 +107,12 @@ func TestEveryPageRenders(t *testing.T) {
 			}
 		}
 	}
-	if len(p.templates) != 5 {
-		t.Errorf("%d templates, and 5 structs", len(p.templates))
+	structs := map[string]bool{}
+	for _, page := range everyPage() {
+		structs[page.template()] = true
+	}
+	if len(p.templates) != len(structs) {
+		t.Errorf("%d templates, and %d structs", len(p.templates), len(structs))
 	}
 }
 
@@ -105,7 +130,7 @@ func TestTexts(t *testing.T) {
 		text, err := fs.ReadFile(files, name)
 		for _, m := range key.FindAllSubmatch(text, -1) {
 			used[string(m[1])] = true
-			if _, ok := texts[string(m[1])]; !ok {
+			if _, ok := allTexts()[string(m[1])]; !ok {
 				t.Errorf("%s: no words for %q", name, m[1])
 			}
 		}
@@ -117,11 +142,17 @@ func TestTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range []string{"history", "failure", "answerable", "head_deadline", "head_sign_off", "head_correction", "status.undeterminable"} { // asked for in Go
+	for k := range texts {
+		if _, twice := peopleTexts[k]; twice {
+			t.Errorf("%q has words twice", k)
+		}
+	}
+	for _, k := range []string{"sign_in", "demo", "link", "enrol", "account", "today", "file", "correct", "check", "interruption", "filed", "queue", "sign", "my_answers", "explain", "inspect", "search", "access",
+		"grid", "progress", "operations", "district", "left", "over", "days", "hours", "minutes", "days.one", "hours.one", "minutes.one", "sign.needs_passkey", "sign.needs_tick", "preset_deadline", "preset_synthesis", "history", "failure", "answerable", "head_deadline", "head_sign_off", "head_correction", "status.undeterminable"} { // asked for in Go
 		used[k] = true
 	}
-	prefixes = append(prefixes, "status.", "mark.", "correction.") // asked for in Go
-	for k, w := range texts {
+	prefixes = append(prefixes, "fail.", "status.", "mark.", "correction.") // asked for in Go
+	for k, w := range allTexts() {
 		byPrefix := false
 		for _, p := range prefixes {
 			byPrefix = byPrefix || strings.HasPrefix(k, p)

@@ -1,0 +1,262 @@
+package ui
+
+import (
+	"slices"
+	"time"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+// Inspect finds units.
+type Inspect struct {
+	Frame
+	Search    string
+	Previous  domain.Date
+	Following domain.Date
+	Units     []projections.UnitRow
+	Next      string
+}
+
+// Preset is an instant that is often asked about.
+type Preset struct {
+	Text string // key of its words
+	At   time.Time
+}
+
+// Search finds breaches, and reports by what came of them.
+type Search struct {
+	Frame
+	From, To domain.Date
+	Unit     domain.UnitCode
+	What     string
+	Kind     string
+	Outcome  string
+	Breaches []BreachItem
+	Records  []Answer
+	Next     string
+	Cut      bool // there was more than is searched at once
+}
+
+// BreachItem is a breach in a list.
+type BreachItem struct {
+	projections.BreachRow
+	FormTitle string
+	Key       string
+	Link      string
+}
+
+// Choice is an option of a list.
+type Choice struct{ Value, Text string }
+
+// Grid is units by days.
+type Grid struct {
+	Frame
+	From, To   domain.Date
+	Area       domain.UnitCode
+	Form       domain.FormID
+	Forms      []Choice
+	AtDeadline bool
+	Days       []domain.Date
+	Rows       []GridRow
+	Totals     []GridTotal // by day
+	All        GridTotal
+	Place      string
+}
+
+// GridRow is a unit's obligation over the days.
+type GridRow struct {
+	Unit      domain.UnitCode
+	UnitName  string
+	Parent    domain.UnitCode
+	Form      domain.FormID
+	FormTitle string
+	Cells     []GridCell
+	Total     GridTotal
+}
+
+// GridCell is a unit's day; nothing is owed when Owed is false.
+type GridCell struct {
+	Date      domain.Date
+	Owed      bool
+	Mark      string
+	Class     string
+	Status    string
+	Corrected bool
+}
+
+// GridTotal counts obligations that are not exempt.
+type GridTotal struct{ Expected, Received, OnTime int }
+
+// Judge is the breaches that a department accepts or refuses explanations of.
+type Judge struct {
+	Frame
+	From, To domain.Date
+	Unit     domain.UnitCode
+	Kind     string
+	Outcome  string
+	MayJudge bool
+	Rows     []BreachItem
+	Next     string
+}
+
+// Progress is how far the targets are.
+type Progress struct {
+	Frame
+	Targets []ProgressTarget
+}
+
+// ProgressTarget is one target.
+type ProgressTarget struct {
+	Name           string
+	On             domain.Date
+	AtLeastPercent int
+	Met, Missed    int
+	Areas          []ProgressArea
+	Judged         []projections.TargetRow
+}
+
+// ProgressArea is the sums of an area; Area "" is the province.
+type ProgressArea struct {
+	Area        domain.UnitCode
+	Name        string
+	Numerator   int64
+	Denominator int64
+	Percent     int
+	Expected    int
+	Received    int
+}
+
+// Totals is the day's synthesis.
+type Totals struct {
+	Frame
+	Previous  domain.Date
+	Following domain.Date
+	Synthesis projections.Synthesis
+	Issued    []Issued
+	MayIssue  bool
+	Key       string
+}
+
+// Issued is a synthesis that was sent up.
+type Issued struct {
+	Number int
+	To     string
+	Note   string
+	Parts  int
+}
+
+// Operations is how the machine does.
+type Operations struct {
+	Frame
+	Lag      projections.Lag
+	Parked   []projections.ParkedStream
+	MayRetry bool
+}
+
+// Access is who asked for what.
+type Access struct {
+	Frame
+	Rows []AccessRow
+	Last int64
+	More bool
+}
+
+// AccessRow is one question.
+type AccessRow struct {
+	ID     int64
+	At     time.Time
+	Person domain.PersonID
+	Role   domain.Role
+	What   string
+	Status int
+}
+
+// District is the board of a district's children.
+type District struct {
+	Frame
+	Unit      domain.UnitCode
+	UnitName  string
+	Previous  domain.Date
+	Following domain.Date
+	Own       []DistrictRow
+	Rows      []DistrictRow
+}
+
+// DistrictRow is one obligation on the board.
+type DistrictRow struct {
+	projections.ComplianceRow
+	FormTitle string
+	Key       string
+	Link      string
+	MayRemind bool
+	MayFile   bool
+}
+
+// Know gives the page the words and the order of every form's figures.
+
+func (p *Unit) Know(forms []domain.Form) {
+	p.Labels, p.Forms, p.Order = map[domain.FormID]map[string]domain.Wording{}, map[domain.FormID]domain.Wording{}, map[domain.FormID][]string{}
+	for _, form := range forms {
+		p.Forms[form.ID] = form.Title
+		p.Labels[form.ID] = map[string]domain.Wording{}
+		for _, field := range form.Fields {
+			p.Labels[form.ID][field.Name] = field.Label
+			p.Order[form.ID] = append(p.Order[form.ID], field.Name)
+		}
+	}
+}
+
+// VersionLine is one figure over the versions.
+type VersionLine struct {
+	Label string
+	Cells []VersionCell
+}
+
+// VersionCell is a figure in one version.
+type VersionCell struct {
+	Value   *int64
+	Changed bool // from the version before
+}
+
+// SideBySide lays versions next to each other, in the form's own order.
+
+func (p Unit) SideBySide(form domain.FormID, versions []projections.VersionRow) []VersionLine {
+	names := slices.Clone(p.Order[form])
+	for _, v := range versions {
+		for _, name := range v.Figures.Names() {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	var out []VersionLine
+	for _, name := range names {
+		line, given := VersionLine{Label: p.Label(form, name)}, false
+		for i, v := range versions {
+			cell := VersionCell{}
+			if value, ok := v.Figures[name]; ok {
+				cell.Value, given = &value, true
+			}
+			if i > 0 {
+				before := line.Cells[i-1].Value
+				cell.Changed = (before == nil) != (cell.Value == nil) || before != nil && *before != *cell.Value
+			}
+			line.Cells = append(line.Cells, cell)
+		}
+		if given {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func (Inspect) template() string    { return "inspect" }
+func (Search) template() string     { return "search" }
+func (Grid) template() string       { return "grid" }
+func (Judge) template() string      { return "judge" }
+func (Progress) template() string   { return "progress" }
+func (Totals) template() string     { return "totals" }
+func (Operations) template() string { return "operations" }
+func (Access) template() string     { return "access" }
+func (District) template() string   { return "district" }

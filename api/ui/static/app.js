@@ -1,0 +1,95 @@
+// What a browser with scripts does beside: no page needs it. It counts deadlines down by the server's clock, keeps a draft
+// in this browser until it is sent, and asks authenticators.
+"use strict";
+
+const json = async (url, body) => {
+  const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(said.error || answer.statusText);
+  return said;
+};
+
+const onPress = (section, act) => {
+  const problem = section.querySelector(".problem");
+  const button = section.querySelector("button");
+  button.addEventListener("click", async () => {
+    problem.hidden = true;
+    button.disabled = true;
+    try {
+      location.assign((await act()).next);
+    } catch (e) {
+      problem.textContent = e.message;
+      problem.hidden = false;
+      button.disabled = false;
+    }
+  });
+};
+
+const assert = async (url, extra) => {
+  const c = await json(url, extra);
+  const credential = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(c.options) });
+  return { ceremony: c.ceremony, response: credential.toJSON() };
+};
+
+for (const section of document.querySelectorAll("[data-passkey], [data-enrol], [data-sign]")) {
+  if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) {
+    section.hidden = true;
+    continue;
+  }
+  const { passkey, enrol, sign, next, digest } = section.dataset;
+  if (passkey) onPress(section, async () => json(passkey + "/finish", { ...(await assert(passkey, {})), next: next || "" }));
+  if (sign) onPress(section, async () => json(sign + "/finish", await assert(sign, { label: digest })));
+  if (enrol) onPress(section, async () => {
+    const c = await json(enrol, {});
+    const credential = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(c.options) });
+    return json(enrol + "/finish", { ceremony: c.ceremony, response: credential.toJSON(), label: section.querySelector("input").value });
+  });
+}
+
+// A one-time link carries its secret behind the #, which no server sees.
+for (const form of document.querySelectorAll("[data-fragment]")) {
+  if (location.hash.length > 1) {
+    form.elements[form.dataset.fragment].value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname);
+  }
+}
+
+// The words are the server's; when the minute is over the page asks again for what it says.
+const due = document.querySelector(".until[data-due]");
+if (due && !document.querySelector("form.stack")) {
+  const seconds = Number(due.dataset.due) - Number(due.dataset.now);
+  if (seconds > 0) setTimeout(() => location.reload(), Math.min(60, seconds + 1) * 1000);
+}
+
+const draftKey = (name) => "draft/" + name;
+for (const form of document.querySelectorAll("form[data-draft]")) {
+  const key = draftKey(form.dataset.draft);
+  const note = form.querySelector(".draft");
+  const say = (text) => { note.textContent = text; note.hidden = false; };
+  const fields = () => [...form.elements].filter((e) => e.name && e.type !== "hidden" && e.type !== "submit");
+  try {
+    const kept = JSON.parse(localStorage.getItem(key) || "null");
+    if (kept && !document.querySelector(".problems")) {
+      for (const e of fields()) {
+        if (!(e.name in kept)) continue;
+        if (e.type === "checkbox" || e.type === "radio") e.checked = kept[e.name] === e.value;
+        else e.value = kept[e.name];
+      }
+      say(note.dataset.restored);
+    }
+    form.addEventListener("input", () => {
+      const now = {};
+      for (const e of fields()) if ((e.type !== "checkbox" && e.type !== "radio") || e.checked) now[e.name] = e.value;
+      localStorage.setItem(key, JSON.stringify(now));
+      say(note.dataset.saved);
+    });
+  } catch { /* a browser that keeps nothing files all the same */ }
+}
+for (const form of document.querySelectorAll("form[data-draft-done]")) {
+  form.addEventListener("submit", (e) => {
+    if (e.submitter && e.submitter.value === "send") localStorage.removeItem(draftKey(form.dataset.draftDone));
+  });
+}
+
+const problems = document.querySelector(".problems");
+if (problems) problems.focus();

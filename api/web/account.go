@@ -1,0 +1,132 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+func (h *Handler) accountPage(c *call) error { return h.showAccount(c, http.StatusOK, nil) }
+
+func (h *Handler) showAccount(c *call, status int, problem error) error {
+	f, err := c.frame("account")
+	if err != nil {
+		return err
+	}
+	f.Done = f.Done || c.query.Get("done") != ""
+	p := ui.Account{Frame: f, ID: c.person.ID, Method: string(c.session.Method()), Ends: c.session.EndsAt(), Fresh: c.session.Fresh(c.at), PasskeysWork: h.Accounts.PasskeysWork()}
+	if problem != nil {
+		p.Problem = words(problem, f)
+	}
+	for _, g := range c.actor.Grants {
+		role := ui.AccountRole{Role: g.Role, Unit: g.Unit}
+		if g.Unit != "" {
+			if role.Name, err = c.unitName(g.Unit, domain.DateAt(c.at, domain.HoChiMinh)); err != nil {
+				return err
+			}
+		}
+		p.Roles = append(p.Roles, role)
+	}
+	sessions, err := h.Accounts.Sessions(c.ctx, c.person.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		p.Sessions = append(p.Sessions, ui.AccountSession{ID: s.ID, Here: s.ID == c.session.ID, Method: string(s.Method()), Since: s.CreatedAt, Used: s.SeenAt, Address: s.Address, Agent: s.Agent})
+	}
+	if p.HasPassword, err = h.Accounts.HasPassword(c.ctx, c.person.ID); err != nil {
+		return err
+	}
+	keys, err := h.Accounts.Passkeys(c.ctx, c.person)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		p.Passkeys = append(p.Passkeys, ui.AccountPasskey{Credential: k.Credential, Label: k.Detail.Label, Enrolled: k.EnrolledAt, Revoked: k.RevokedAt, Used: k.UsedAt, SignsIn: k.SignsIn, Signs: k.Signs})
+	}
+	return c.render(status, p)
+}
+
+func (h *Handler) endSession(c *call) error {
+	id := c.r.PostForm.Get("session")
+	if err := h.Accounts.EndSession(c.ctx, c.attempt, c.session, id); err != nil {
+		return err
+	}
+	return c.redirect(back("session"))
+}
+
+func (h *Handler) endOthers(c *call) error {
+	if _, err := h.Accounts.EndOtherSessions(c.ctx, c.attempt, c.session); err != nil {
+		return err
+	}
+	return c.redirect(back("sessions"))
+}
+
+func (h *Handler) stepUpPassword(c *call) error {
+	opened, err := h.Accounts.StepUpPassword(c.ctx, c.attempt, c.session, c.r.PostForm.Get("password"))
+	if err != nil {
+		return err
+	}
+	h.Accounts.SetCookie(c.w, opened)
+	return c.redirect(back("stepup"))
+}
+
+func (h *Handler) stepUpBegin(c *call) error {
+	ceremony, err := h.Accounts.BeginStepUp(c.ctx, c.attempt, c.session)
+	if err != nil {
+		return err
+	}
+	return c.answerJSON(challenge(ceremony))
+}
+
+func (h *Handler) stepUpFinish(c *call) error {
+	in, err := c.scripted()
+	if err != nil {
+		return err
+	}
+	opened, err := h.Accounts.FinishStepUp(c.ctx, c.attempt, c.session, in.Ceremony, in.Response)
+	if err != nil {
+		return err
+	}
+	h.Accounts.SetCookie(c.w, opened)
+	return c.answerJSON(onward{back("stepup")})
+}
+
+func (h *Handler) setPassword(c *call) error {
+	err := h.Accounts.SetPassword(c.ctx, c.attempt, c.session, c.r.PostForm.Get("password"))
+	if passwordRefused(err) {
+		return h.showAccount(c, http.StatusUnprocessableEntity, err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.redirect(back("password"))
+}
+
+func (h *Handler) passkeyBegin(c *call) error {
+	ceremony, err := h.Accounts.BeginEnrolment(c.ctx, c.attempt, c.session)
+	if err != nil {
+		return err
+	}
+	return c.answerJSON(challenge(ceremony))
+}
+
+func (h *Handler) passkeyFinish(c *call) error {
+	in, err := c.scripted()
+	if err != nil {
+		return err
+	}
+	if _, err := h.Accounts.FinishEnrolment(c.ctx, c.attempt, c.session, in.Ceremony, in.Label, in.Response); err != nil {
+		return err
+	}
+	return c.answerJSON(onward{back("passkey")})
+}
+
+func (h *Handler) passkeyRevoke(c *call) error {
+	form := c.r.PostForm
+	if _, err := h.Accounts.RevokePasskey(c.ctx, c.attempt, c.session, c.person.ID, form.Get("credential"), form.Get("reason")); err != nil {
+		return err
+	}
+	return c.redirect(back("revoked"))
+}

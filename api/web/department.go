@@ -1,0 +1,349 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/commands"
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+// maxGridDays bounds the columns of the grid. Chosen: a directive's quarter.
+const maxGridDays = 92
+
+// gridPage is the compliance of units by days, as known now or as it was known at each day's deadline.
+func (h *Handler) gridPage(c *call) error {
+	f, err := c.frame("grid")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	from, to, err := c.span(r)
+	if err != nil {
+		return err
+	}
+	p := ui.Grid{Frame: f, From: from, To: to, Area: c.unitAsked(), AtDeadline: c.query.Get("known") == "deadline", Form: domain.FormID(c.query.Get("form"))}
+	for d := from; d <= to && len(p.Days) < maxGridDays; d = d.AddDays(1) {
+		if r.ReportsOn(d) {
+			p.Days = append(p.Days, d)
+		}
+	}
+	var rows []projections.ComplianceRow
+	read := func(from, to domain.Date, known *time.Time) error {
+		for after := ""; ; {
+			page, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: from, To: to, Parent: p.Area, Form: p.Form, KnownAt: known, After: after, Limit: projections.MaxLimit})
+			if err != nil {
+				return err
+			}
+			rows = append(rows, page.Rows...)
+			p.Place = page.Place
+			if after = page.Next; after == "" {
+				return nil
+			}
+		}
+	}
+	if !p.AtDeadline {
+		err = read(from, to, f.KnownAt)
+	} else {
+		for _, d := range p.Days {
+			var day domain.Day
+			if day, err = h.Ledger.Day(c.ctx, r.ID, d); err != nil {
+				return err
+			}
+			if day.Opened == nil {
+				continue
+			}
+			due := time.Time{}
+			for _, duty := range day.Opened.Duties {
+				if duty.Due.After(due) {
+					due = duty.Due
+				}
+			}
+			if err = read(d, d, &due); err != nil {
+				return err
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	h.fillGrid(&p, f, rows)
+	for _, form := range h.Registry.Forms() {
+		if slices.ContainsFunc(r.Rules().Duties, func(d domain.Duty) bool { return d.Form == form.ID }) {
+			p.Forms = append(p.Forms, ui.Choice{Value: string(form.ID), Text: f.Word(form.Title)})
+		}
+	}
+	return c.render(http.StatusOK, p)
+}
+
+func (h *Handler) fillGrid(p *ui.Grid, f ui.Frame, rows []projections.ComplianceRow) {
+	type line struct {
+		unit domain.UnitCode
+		form domain.FormID
+	}
+	column := make(map[domain.Date]int, len(p.Days))
+	for i, d := range p.Days {
+		column[d] = i
+	}
+	at := map[line]int{}
+	p.Totals = make([]ui.GridTotal, len(p.Days))
+	for _, row := range rows {
+		i, ok := column[row.Date]
+		if !ok {
+			continue
+		}
+		k := line{row.Unit, row.Form}
+		n, ok := at[k]
+		if !ok {
+			n = len(p.Rows)
+			at[k] = n
+			p.Rows = append(p.Rows, ui.GridRow{Unit: row.Unit, UnitName: row.UnitName, Parent: row.Parent, Form: row.Form, FormTitle: h.formTitle(f, row.Form), Cells: make([]ui.GridCell, len(p.Days))})
+		}
+		corrected := row.Version > 1
+		p.Rows[n].Cells[i] = ui.GridCell{Date: row.Date, Owed: true, Mark: f.Mark(row), Class: f.Class(row), Status: f.Status(row), Corrected: corrected}
+		for _, t := range []*ui.GridTotal{&p.Totals[i], &p.Rows[n].Total, &p.All} {
+			if row.Status != domain.StatusExempt {
+				t.Expected++
+			}
+			if row.Determinable && (row.Status == domain.StatusOnTime || row.Status == domain.StatusLate) {
+				t.Received++
+			}
+			if row.Determinable && row.Status == domain.StatusOnTime {
+				t.OnTime++
+			}
+		}
+	}
+	slices.SortStableFunc(p.Rows, func(a, b ui.GridRow) int {
+		return cmp.Or(cmp.Compare(a.Parent, b.Parent), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Form, b.Form))
+	})
+}
+
+// judgePage lists breaches, for the department to accept or to refuse an explanation.
+func (h *Handler) judgePage(c *call) error {
+	f, err := c.frame("breaches")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	q := c.query
+	from, to, err := c.span(r)
+	if err != nil {
+		return err
+	}
+	p := ui.Judge{Frame: f, From: from, To: to, Outcome: q.Get("outcome"), Kind: q.Get("kind"), Unit: c.unitAsked(), MayJudge: c.actor.Has(domain.RoleDepartment, "") && f.KnownAt == nil}
+	page, err := h.Views.Breaches(c.ctx, projections.BreachQuery{Regime: r.ID, From: from, To: to, Unit: p.Unit, Outcome: p.Outcome, Kind: domain.BreachKind(p.Kind), KnownAt: f.KnownAt, After: q.Get("cursor"), Limit: 100})
+	if err != nil {
+		return err
+	}
+	p.Next = page.Next
+	for _, b := range page.Rows {
+		p.Rows = append(p.Rows, ui.BreachItem{BreachRow: b, FormTitle: h.formTitle(f, b.Form), Key: newKey(),
+			Link: reportURL(domain.ReportKey{Regime: b.Regime, Form: b.Form, Unit: b.Unit, Date: b.Date})})
+	}
+	return c.render(http.StatusOK, p)
+}
+
+func (h *Handler) excuse(c *call) error { return h.judged(c, h.Ledger.ExcuseBreach) }
+func (h *Handler) uphold(c *call) error { return h.judged(c, h.Ledger.UpholdBreach) }
+
+type judgement func(ctx context.Context, c commands.Command, key domain.ReportKey, k domain.BreachKind, reason string) (commands.Result, error)
+
+func (h *Handler) judged(c *call, judge judgement) error {
+	cmd, err := c.command()
+	if err != nil {
+		return err
+	}
+	result, err := judge(c.ctx, cmd, c.key(), domain.BreachKind(c.r.PostForm.Get("breach")), typedText(c, "reason"))
+	if err != nil {
+		return err
+	}
+	return c.done("/judgements", result, "unit", string(c.unitAsked()), "from", c.path("date"), "to", c.path("date"))
+}
+
+// progressPage is the results the order demands apart from reporting.
+func (h *Handler) progressPage(c *call) error {
+	f, err := c.frame("progress")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	p := ui.Progress{Frame: f}
+	for _, target := range r.Rules().Targets {
+		t := ui.ProgressTarget{Name: f.Word(target.Name), On: target.On, AtLeastPercent: target.AtLeastPercent}
+		page, err := h.Views.Targets(c.ctx, projections.TargetQuery{Regime: r.ID, Target: target.ID, KnownAt: f.KnownAt})
+		if err != nil {
+			return err
+		}
+		t.Met, t.Missed, t.Judged = page.Met, page.Missed, page.Rows
+		duty, _ := r.Rules().Duty(target.Duty)
+		if t.Areas, err = h.progress(c, f, r, duty.Form, target); err != nil {
+			return err
+		}
+		p.Targets = append(p.Targets, t)
+	}
+	return c.render(http.StatusOK, p)
+}
+
+// progress is the sums of a target's two figures by area, as they stand on the day shown.
+func (h *Handler) progress(c *call, f ui.Frame, r domain.Regime, form domain.FormID, target domain.Target) ([]ui.ProgressArea, error) {
+	s, err := h.Views.Synthesis(c.ctx, projections.SynthesisQuery{Regime: r.ID, Date: min(f.Date, target.On), Form: form, KnownAt: f.KnownAt})
+	if err != nil {
+		return nil, err
+	}
+	var out []ui.ProgressArea
+	for _, total := range s.Totals {
+		area := ui.ProgressArea{Area: total.Area, Name: total.AreaName, Expected: total.Expected, Received: total.Received}
+		for _, sum := range total.Sums {
+			switch sum.Field {
+			case target.Numerator:
+				area.Numerator = sum.Value
+			case target.Denominator:
+				area.Denominator = sum.Value
+			}
+		}
+		if area.Denominator > 0 {
+			area.Percent = int(100 * area.Numerator / area.Denominator) // rounded down: 59.9 is not 60
+		}
+		out = append(out, area)
+	}
+	return out, nil
+}
+
+// totalsPage is the day's synthesis with its coverage; the department issues it.
+func (h *Handler) totalsPage(c *call) error {
+	f, err := c.frame("synthesis")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	s, err := h.Views.Synthesis(c.ctx, projections.SynthesisQuery{Regime: r.ID, Date: f.Date, Area: c.unitAsked(), KnownAt: f.KnownAt})
+	if err != nil {
+		return err
+	}
+	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
+	if err != nil {
+		return err
+	}
+	p := ui.Totals{Frame: f, Synthesis: s, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1), Key: newKey(), MayIssue: c.actor.Has(domain.RoleDepartment, "") && f.KnownAt == nil && day.Opened != nil}
+	for _, issued := range day.Issued {
+		p.Issued = append(p.Issued, ui.Issued{Number: issued.Number, To: issued.To, Note: issued.Note, Parts: len(issued.Parts)})
+	}
+	return c.render(http.StatusOK, p)
+}
+
+func (h *Handler) issue(c *call) error {
+	form := c.r.PostForm
+	date, err := domain.ParseDate(form.Get("date"))
+	if err != nil {
+		return err
+	}
+	if !domain.ValidID(form.Get("regime")) {
+		return errForm
+	}
+	cmd, err := c.command()
+	if err != nil {
+		return err
+	}
+	result, err := h.Ledger.IssueReport(c.ctx, cmd, domain.RegimeID(form.Get("regime")), date, typedText(c, "to"), typedText(c, "note"))
+	if err != nil {
+		return err
+	}
+	return c.done("/totals", result, "regime", form.Get("regime"), "date", string(date))
+}
+
+func (h *Handler) operationsPage(c *call) error {
+	f, err := c.frame("operations")
+	if err != nil {
+		return err
+	}
+	p := ui.Operations{Frame: f, MayRetry: c.actor.Has(domain.RoleAdmin, "")}
+	if p.Lag, err = h.Views.Lag(c.ctx); err != nil {
+		return err
+	}
+	if p.Parked, err = h.Views.Parked(c.ctx); err != nil {
+		return err
+	}
+	return c.render(http.StatusOK, p)
+}
+
+func (h *Handler) retry(c *call) error {
+	if _, err := h.Views.RetryParked(c.ctx); err != nil {
+		return err
+	}
+	return c.redirect("/operations")
+}
+
+// districtPage is the board of a district's children: what is missing first, and what the district itself owes of them.
+func (h *Handler) districtPage(c *call) error {
+	f, err := c.frame("district")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	p := ui.District{Frame: f, Unit: c.unitAsked(), Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	page, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: f.Date, To: f.Date, Parent: p.Unit, KnownAt: f.KnownAt, Limit: projections.MaxLimit})
+	if err != nil {
+		return err
+	}
+	for _, row := range page.Rows {
+		p.Rows = append(p.Rows, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Key: newKey(), MayRemind: f.KnownAt == nil && row.Status != domain.StatusExempt && row.ReceivedAt == nil,
+			Link: reportURL(domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date})})
+	}
+	order := []domain.Status{domain.StatusMissing, domain.StatusDue, domain.StatusLate, domain.StatusOnTime, domain.StatusExempt}
+	slices.SortStableFunc(p.Rows, func(a, b ui.DistrictRow) int {
+		return slices.Index(order, a.Status) - slices.Index(order, b.Status)
+	})
+	if p.Unit == "" {
+		return c.render(http.StatusOK, p)
+	}
+	if p.UnitName, err = c.unitName(p.Unit, f.Date); err != nil {
+		return err
+	}
+	mine, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: f.Date, To: f.Date, Unit: p.Unit, KnownAt: f.KnownAt, Limit: 20})
+	if err != nil {
+		return err
+	}
+	for _, row := range mine.Rows {
+		key := domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date}
+		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
+	}
+	return c.render(http.StatusOK, p)
+}
+
+// remind records that a unit was urged.
+func (h *Handler) remind(c *call) error {
+	cmd, err := c.command()
+	if err != nil {
+		return err
+	}
+	key := c.key()
+	result, err := h.Ledger.Remind(c.ctx, cmd, key, "web", typedText(c, "text"))
+	if err != nil {
+		return err
+	}
+	parent := ""
+	if u, err := h.Ledger.Unit(c.ctx, key.Unit); err == nil && !c.actor.Has(domain.RoleDepartment, "") {
+		parent = string(u.ParentOn(key.Date))
+	}
+	return c.done("/district", result, "unit", parent, "date", string(key.Date), "regime", string(key.Regime))
+}

@@ -1,0 +1,199 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+// inspectPage finds a unit by any name it had, without marks and case.
+func (h *Handler) inspectPage(c *call) error {
+	f, err := c.frame("inspect")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	p := ui.Inspect{Frame: f, Search: c.query.Get("q"), Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	page, err := h.Views.Units(c.ctx, projections.UnitQuery{Search: p.Search, AsOf: f.Date, KnownAt: f.KnownAt, After: c.query.Get("cursor"), Limit: 200})
+	if err != nil {
+		return err
+	}
+	p.Units, p.Next = page.Rows, page.Next
+	return c.render(http.StatusOK, p)
+}
+
+// reportPage is what a unit reported for a day: the versions side by side, who answers, everything that happened.
+func (h *Handler) reportPage(c *call) error {
+	f, err := c.frame("history")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	unit := c.unitAsked()
+	state, err := h.Ledger.Unit(c.ctx, unit)
+	if err != nil {
+		return err
+	}
+	history, err := h.Views.History(c.ctx, projections.HistoryQuery{Regime: r.ID, Unit: unit, Date: f.Date, KnownAt: f.KnownAt})
+	if errors.Is(err, domain.Refuse(domain.NotFound, domain.CodeDayNotOpen, "")) { // the page then says that nothing is owed
+		history, err = projections.History{Unit: unit, UnitName: state.On(f.Date).Name, UnitType: state.On(f.Date).Type, Date: f.Date, Determinable: true}, nil
+	}
+	if err != nil {
+		return err
+	}
+	answers, err := h.Views.Answer(c.ctx, projections.AnswerQuery{Regime: r.ID, Unit: unit, From: f.Date, To: f.Date, KnownAt: f.KnownAt, Limit: 200})
+	if err != nil {
+		return err
+	}
+	f.Title = history.UnitName + ", " + f.Day(f.Date)
+	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1), Permanent: true}
+	p.Know(h.Registry.Forms())
+	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
+	if err != nil {
+		return err
+	}
+	for _, report := range history.Reports {
+		due := report.Compliance.Due
+		if !slices.ContainsFunc(p.Presets, func(x ui.Preset) bool { return x.At.Equal(due) }) {
+			p.Presets = append(p.Presets, ui.Preset{Text: "preset_deadline", At: due})
+		}
+	}
+	if day.Closed != nil {
+		p.Presets = append(p.Presets, ui.Preset{Text: "preset_synthesis", At: day.Closed.ClosedAt})
+	}
+	return c.render(http.StatusOK, p)
+}
+
+// maxSearched bounds the records a search by person or correction goes through: a month of a province. Chosen.
+const maxSearched = 5000
+
+// searchPage finds breaches, and reports by what came of them.
+func (h *Handler) searchPage(c *call) error {
+	f, err := c.frame("search")
+	if err != nil {
+		return err
+	}
+	r, err := c.regime(&f)
+	if err != nil {
+		return err
+	}
+	from, to, err := c.span(r)
+	if err != nil {
+		return err
+	}
+	q := c.query
+	p := ui.Search{Frame: f, From: from, To: to, Unit: c.unitAsked(), What: q.Get("what"), Kind: q.Get("kind"), Outcome: q.Get("outcome")}
+	if p.What == "" {
+		p.What = "breaches"
+	}
+	if p.What == "breaches" {
+		page, err := h.Views.Breaches(c.ctx, projections.BreachQuery{Regime: r.ID, From: from, To: to, Unit: p.Unit, Kind: domain.BreachKind(p.Kind), Outcome: p.Outcome,
+			KnownAt: f.KnownAt, After: q.Get("cursor"), Limit: 200})
+		if err != nil {
+			return err
+		}
+		for _, b := range page.Rows {
+			p.Breaches = append(p.Breaches, ui.BreachItem{BreachRow: b, FormTitle: h.formTitle(f, b.Form)})
+		}
+		p.Next = page.Next
+		return c.render(http.StatusOK, p)
+	}
+	found := map[string]func(projections.AnswerRecord) bool{
+		// A version was recorded after the deadline, when one was there already.
+		"changed": func(a projections.AnswerRecord) bool { return a.HeadCorrect != nil && a.HeadCorrect.At.After(a.Due) },
+		"deputy": func(a projections.AnswerRecord) bool {
+			return a.SignOff != nil && a.SignOff.Capacity != domain.CapacityHead && a.SignOff.Capacity != domain.CapacityActing
+		},
+		"head_changed": func(a projections.AnswerRecord) bool {
+			return a.HeadDeadline.Person != nil && a.Answerable.Person != nil && a.HeadDeadline.Person.ID != a.Answerable.Person.ID
+		},
+		"out_of_date": func(a projections.AnswerRecord) bool { return len(a.OutOfDate) > 0 },
+	}[p.What]
+	if found == nil {
+		return errForm
+	}
+	for after, searched := "", 0; searched < maxSearched; {
+		page, err := h.Views.Answer(c.ctx, projections.AnswerQuery{Regime: r.ID, Unit: p.Unit, From: from, To: to, KnownAt: f.KnownAt, After: after, Limit: 500})
+		if err != nil {
+			return err
+		}
+		for _, record := range page.Records {
+			searched++
+			if found(record) {
+				p.Records = append(p.Records, ui.Answer{AnswerRecord: record, FormTitle: h.formTitle(f, record.Form)})
+			}
+		}
+		if after = page.Next; after == "" {
+			return c.render(http.StatusOK, p)
+		}
+	}
+	p.Cut = true
+	return c.render(http.StatusOK, p)
+}
+
+// span is the days asked about; by default the week up to the day shown.
+func (c *call) span(r domain.Regime) (from, to domain.Date, err error) {
+	today, err := c.day(r)
+	if err != nil {
+		return "", "", err
+	}
+	from, to = max(today.AddDays(-6), r.Rules().FirstDay), today
+	for _, x := range []struct {
+		name string
+		d    *domain.Date
+	}{{"from", &from}, {"to", &to}} {
+		if text := c.query.Get(x.name); text != "" {
+			if *x.d, err = domain.ParseDate(text); err != nil {
+				return "", "", err
+			}
+		}
+	}
+	return from, to, nil
+}
+
+// accessPage is who asked for what: the reader's own questions, and for an administrator everybody's.
+func (h *Handler) accessPage(c *call) error {
+	f, err := c.frame("access")
+	if err != nil {
+		return err
+	}
+	who := c.person.ID
+	if c.actor.Has(domain.RoleAdmin, "") {
+		who = domain.PersonID(c.query.Get("person"))
+	}
+	if err := h.State.Flush(c.ctx); err != nil {
+		return err
+	}
+	rows, err := h.State.Accesses(c.ctx, who, int64(atoi(c.query.Get("after"))), 500)
+	if err != nil {
+		return err
+	}
+	p := ui.Access{Frame: f}
+	for _, a := range rows {
+		p.Rows = append(p.Rows, ui.AccessRow{ID: a.ID, At: a.At, Person: a.Person, Role: a.Role, What: address(a.Path, a.Query), Status: a.Status})
+		p.Last = a.ID
+	}
+	p.More = len(rows) == 500
+	return c.render(http.StatusOK, p)
+}
+
+func address(path, query string) string {
+	if query == "" {
+		return path
+	}
+	if readable, err := url.QueryUnescape(query); err == nil {
+		query = readable
+	}
+	return path + "?" + query
+}

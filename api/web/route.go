@@ -1,0 +1,286 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+// route is one row of the table of pages and acts.
+type route struct {
+	id     string
+	method string
+	path   string
+	handle func(*call) error
+	logged bool // the reading is noted in the access log
+	json   bool // asked by the script; a refusal is an object
+
+	rule rule
+}
+
+const reportPath = "/reports/{regime}/{form}/{unit}/{date}"
+
+// table is every route.
+func (h *Handler) table() []*route {
+	get := func(id, path string, handle func(*call) error) *route {
+		return &route{id: id, method: http.MethodGet, path: path, handle: handle}
+	}
+	read := func(id, path string, handle func(*call) error) *route {
+		return &route{id: id, method: http.MethodGet, path: path, handle: handle, logged: true}
+	}
+	post := func(id, path string, handle func(*call) error) *route {
+		return &route{id: id, method: http.MethodPost, path: path, handle: handle}
+	}
+	script := func(id, path string, handle func(*call) error) *route {
+		return &route{id: id, method: http.MethodPost, path: path, handle: handle, json: true}
+	}
+	return []*route{
+		get("asset", "/assets/{file}", h.asset),
+		get("sign-in", "/signin", h.signInPage), post("sign-in-password", "/signin", h.signInPassword),
+		script("sign-in-begin", "/signin/passkey", h.signInBegin), script("sign-in-finish", "/signin/passkey/finish", h.signInFinish),
+		get("demo", "/demo", h.demoPage), post("demo-sign-in", "/demo", h.demoSignIn),
+		get("link", "/link", h.linkPage), post("link-open", "/link", h.linkOpen),
+		get("enrol", "/enrol", h.enrolPage), post("enrol-password", "/enrol/password", h.enrolPassword),
+		script("enrol-begin", "/enrol/passkey", h.enrolBegin), script("enrol-finish", "/enrol/passkey/finish", h.enrolFinish),
+		post("sign-out", "/signout", h.signOut),
+		get("home", "/home", h.home),
+		get("account", "/account", h.accountPage), post("end-session", "/account/sessions/end", h.endSession), post("end-others", "/account/sessions/end-others", h.endOthers),
+		post("step-up", "/account/stepup", h.stepUpPassword), script("step-up-begin", "/account/stepup/passkey", h.stepUpBegin), script("step-up-finish", "/account/stepup/passkey/finish", h.stepUpFinish),
+		post("set-password", "/account/password", h.setPassword), script("passkey-begin", "/account/passkey", h.passkeyBegin), script("passkey-finish", "/account/passkey/finish", h.passkeyFinish),
+		post("passkey-revoke", "/account/passkey/revoke", h.passkeyRevoke),
+
+		get("today", "/today", h.todayPage),
+		get("file", reportPath+"/file", h.filePage), post("file-send", reportPath+"/file", h.fileSend), get("filed", reportPath+"/filed", h.filedPage),
+
+		get("queue", "/queue", h.queuePage),
+		get("sign", reportPath+"/sign", h.signPage), post("sign-confirm", reportPath+"/sign", h.signConfirm),
+		script("sign-begin", reportPath+"/sign/passkey", h.signBegin), script("sign-finish", reportPath+"/sign/passkey/finish", h.signFinish),
+		post("return", reportPath+"/return", h.returnReport),
+		get("answers", "/answers", h.answersPage), get("explain", reportPath+"/explain", h.explainPage), post("explain-send", reportPath+"/explain", h.explainSend),
+
+		read("inspect", "/inspect", h.inspectPage), read("report", "/reports/{unit}/{date}", h.reportPage), read("search", "/search", h.searchPage),
+
+		read("grid", "/grid", h.gridPage), read("judge", "/judgements", h.judgePage),
+		post("excuse", reportPath+"/excuse", h.excuse), post("uphold", reportPath+"/uphold", h.uphold),
+		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), post("issue", "/totals/issue", h.issue),
+		get("operations", "/operations", h.operationsPage), post("retry", "/operations/retry", h.retry),
+		get("access", "/access", h.accessPage),
+
+		read("district", "/district", h.districtPage), post("remind", reportPath+"/remind", h.remind),
+	}
+}
+
+// reach is which units a grant of a role must cover for a route.
+type reach int
+
+const (
+	anywhere reach = iota // the role, for whatever unit it is held
+	all                   // the role for every unit
+	own                   // the role for the unit that is asked about
+	subtree               // the role for the unit that is asked about, or for one that it reports through
+	office                // whoever holds or held the unit's office, or a right to sign for it; the ledger decides exactly
+	anybody               // whoever is signed in; the page shows what is theirs alone
+)
+
+type allowance struct {
+	role  domain.Role
+	reach reach
+}
+
+// rule is who may ask for a route. The unit is the path's, or the query's parameter unit; without one it is every unit.
+type rule struct {
+	public bool
+	allow  []allowance
+}
+
+func only(reach reach, roles ...domain.Role) []allowance {
+	var out []allowance
+	for _, r := range roles {
+		out = append(out, allowance{r, reach})
+	}
+	return out
+}
+
+// policy is the one table of who may ask for what. A route that is not in it is not served. The ledger decides every act
+// again; this table keeps out who has no business at a door at all, and is the only guard of reading.
+func policy() map[string]rule {
+	public, signedIn := rule{public: true}, rule{allow: []allowance{{reach: anybody}}}
+	filers := rule{allow: only(own, domain.RoleFiler, domain.RoleDistrict)}
+	readers := only(subtree, domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict, domain.RoleHead, domain.RoleFiler)
+	signers := rule{allow: append(only(own, domain.RoleHead), allowance{reach: office})}
+	department := rule{allow: only(all, domain.RoleDepartment)}
+	oversight := rule{allow: only(all, domain.RoleInspector, domain.RoleDepartment)}
+	operators := rule{allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)}
+	return map[string]rule{
+		"asset": public, "sign-in": public, "sign-in-password": public, "sign-in-begin": public, "sign-in-finish": public,
+		"demo": public, "demo-sign-in": public, "link": public, "link-open": public,
+		// An enrolment is let in by its own session, which a link opened.
+		"enrol": public, "enrol-password": public, "enrol-begin": public, "enrol-finish": public,
+
+		"sign-out": signedIn, "home": signedIn, "account": signedIn, "end-session": signedIn, "end-others": signedIn,
+		"step-up": signedIn, "step-up-begin": signedIn, "step-up-finish": signedIn, "set-password": signedIn,
+		"passkey-begin": signedIn, "passkey-finish": signedIn, "passkey-revoke": signedIn,
+
+		"today": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
+		"file":  filers, "file-send": filers, "filed": {allow: append(readers, allowance{reach: office})},
+
+		"queue": signedIn, "answers": signedIn,
+		"sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers,
+		"explain": signers, "explain-send": signers,
+
+		"inspect": {allow: only(anywhere, domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict)},
+		"report":  {allow: append(readers, allowance{reach: office})}, "search": oversight,
+
+		"grid": oversight, "judge": oversight, "excuse": department, "uphold": department,
+		"progress": oversight, "totals": oversight, "issue": department,
+		"operations": operators, "retry": {allow: only(all, domain.RoleAdmin)},
+		"access": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)},
+
+		"district": {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
+		"remind":   {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
+	}
+}
+
+// register binds the routes to the mux.
+func (h *Handler) register() error {
+	rules := policy()
+	for _, rt := range h.routes {
+		rule, ok := rules[rt.id]
+		if !ok {
+			return fmt.Errorf("route %s has no rule", rt.id)
+		}
+		if !rule.public && len(rule.allow) == 0 {
+			return fmt.Errorf("the rule of route %s lets nobody in", rt.id)
+		}
+		delete(rules, rt.id)
+		rt.rule = rule
+		h.mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
+	}
+	for id := range rules {
+		return fmt.Errorf("rule %s has no route", id)
+	}
+	return nil
+}
+
+// admit lets the caller in, or says why not.
+func (h *Handler) admit(c *call) error {
+	var err error
+	if c.r.Method == http.MethodPost {
+		c.r.Body = http.MaxBytesReader(c.w, c.r.Body, domain.MaxBodyBytes)
+		if c.attempt, err = h.Accounts.Attempt(c.r); err != nil {
+			return err
+		}
+		if !c.route.json {
+			if err := c.r.ParseForm(); err != nil {
+				return fmt.Errorf("%w: %w", errForm, err)
+			}
+		}
+	}
+	if err := c.parsePath(); err != nil {
+		return err
+	}
+	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
+		return fmt.Errorf("%w: %w", errForm, err)
+	}
+	c.session, c.person, err = h.Accounts.Authenticate(c.r)
+	switch {
+	case err == nil:
+		c.actor = c.person.ActorAt(c.at)
+		c.actor.ID = c.person.ID
+	case c.route.rule.public && errors.Is(err, appstate.ErrNoSession):
+		return nil
+	default:
+		return err
+	}
+	if c.route.rule.public {
+		return nil
+	}
+	c.role, err = h.authorise(c)
+	return err
+}
+
+// authorise finds the allowance that lets an actor in, and says as which role.
+func (h *Handler) authorise(c *call) (domain.Role, error) {
+	unit := c.unitAsked()
+	var above []domain.UnitCode // unit, and what it reports through; read once, when a rule needs it
+	for _, a := range c.route.rule.allow {
+		ok := false
+		switch a.reach {
+		case anybody:
+			ok = true
+		case anywhere:
+			ok = c.actor.HasAny(a.role)
+		case all:
+			ok = c.actor.Has(a.role, "")
+		case own:
+			ok = c.actor.Has(a.role, unit)
+		case subtree:
+			if !c.actor.HasAny(a.role) {
+				continue
+			}
+			if ok = c.actor.Has(a.role, ""); ok {
+				break
+			}
+			if above == nil {
+				var err error
+				if above, err = h.above(c.ctx, c, unit); err != nil {
+					return "", err
+				}
+			}
+			ok = slices.ContainsFunc(above, func(u domain.UnitCode) bool { return c.actor.Has(a.role, u) })
+		case office:
+			var err error
+			if ok, err = h.inOffice(c.ctx, unit, c.person.ID); err != nil {
+				return "", err
+			}
+		}
+		if ok {
+			return a.role, nil
+		}
+	}
+	return "", domain.Refuse(domain.Forbidden, domain.CodeRoleMissing, "", "role", string(c.route.rule.allow[0].role), "unit", string(unit))
+}
+
+// maxHeight bounds the way up the tree, so that a circle of parents ends. Chosen: a country has five levels.
+const maxHeight = 8
+
+// above lists a unit and the units it reports through now, upwards.
+func (h *Handler) above(ctx context.Context, c *call, unit domain.UnitCode) ([]domain.UnitCode, error) {
+	out := []domain.UnitCode{}
+	for u := unit; u != "" && len(out) < maxHeight; {
+		out = append(out, u)
+		state, err := h.Ledger.Unit(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		u = state.ParentOn(domain.DateAt(c.at, domain.HoChiMinh))
+	}
+	return out, nil
+}
+
+func (h *Handler) inOffice(ctx context.Context, unit domain.UnitCode, person domain.PersonID) (bool, error) {
+	if unit == "" {
+		return false, nil
+	}
+	o, err := h.Ledger.Office(ctx, unit)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(o.Tenures, func(t domain.Tenure) bool { return t.Person == person }) ||
+		slices.ContainsFunc(o.Authorities, func(a domain.Authority) bool { return a.Person == person }), nil
+}
+
+// home sends everybody to the page they work on.
+func (h *Handler) home(c *call) error {
+	nav, err := c.nav()
+	if err != nil {
+		return err
+	}
+	return c.redirect(nav[0].Path)
+}
