@@ -29,7 +29,7 @@ func (v *Views) Lead(ctx context.Context, beside func(context.Context) error) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, ErrFenced) && !errors.Is(err, postgres.ErrLockLost) && !v.transient(err) {
+		if !errors.Is(err, ErrFenced) && !errors.Is(err, ErrNewer) && !errors.Is(err, postgres.ErrLockLost) && !v.transient(err) {
 			return err
 		}
 		v.config.Logger.Warn("no longer the process that applies events; trying to be it again", zap.Error(err))
@@ -73,6 +73,9 @@ func (v *Views) take(ctx context.Context) error {
 	}
 	if err := v.checkAhead(ctx, v.position()); err != nil {
 		return fmt.Errorf("projections: begin to apply: %w", err)
+	}
+	if err := v.mayApply(v.current); errors.Is(err, ErrNewer) {
+		return err
 	}
 	v.leading = true
 	return nil

@@ -69,7 +69,7 @@ func (v *Views) RetryParked(ctx context.Context) (int, error) {
 	if err != nil || len(before) == 0 {
 		return 0, err
 	}
-	if err := v.rebuild(ctx, nil, true); err != nil {
+	if err := v.retryParked(ctx); err != nil {
 		return 0, err
 	}
 	after, err := v.Parked(ctx)

@@ -66,6 +66,9 @@ func (d postgresDialect) index(n int, t table) []string {
 	return append(out, "ANALYZE "+d.name(n, t)) // until then the planner knows nothing of the rows
 }
 
+func (postgresDialect) missing(err error) bool { return postgres.Code(err) == "42P01" }
+func (postgresDialect) full(err error) bool    { return postgres.Code(err) == "53100" }
+
 func (postgresDialect) transient(err error) bool { return postgres.Transient(err) }
 
 // clean: see postgres.Clean. No key of a row needs it: the names in the ledger are of fewer signs.
@@ -260,13 +263,13 @@ func (s *postgresStore) liveNumber(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func (s *postgresStore) live(ctx context.Context) (*generation, error) {
-	n, err := s.liveNumber(ctx)
-	if n == 0 || err != nil {
-		return nil, err
-	}
-	g := &generation{n: n, dialect: postgresDialect{}}
-	if err := s.registry.QueryRowContext(ctx, `SELECT fingerprint FROM `+pgSchema+`.generation WHERE n = $1`, n).Scan(&g.fingerprint); err != nil {
+func (s *postgresStore) open(ctx context.Context, state string) (*generation, error) {
+	g := &generation{dialect: postgresDialect{}, state: state}
+	err := s.registry.QueryRowContext(ctx, `SELECT n, fingerprint FROM `+pgSchema+`.generation WHERE state = $1 ORDER BY n DESC LIMIT 1`, state).Scan(&g.n, &g.fingerprint)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), postgres.Code(err) == "42P01": // a reader does not make the register
+		return nil, nil
+	case err != nil:
 		return nil, s.failed("register", err)
 	}
 	var there bool
@@ -274,7 +277,7 @@ func (s *postgresStore) live(ctx context.Context) (*generation, error) {
 		return nil, s.failed("register", err)
 	}
 	if !there {
-		return nil, fmt.Errorf("projections: generation %d is not in %s (mend it with: answerable rebuild)", n, s.shown)
+		return nil, fmt.Errorf("projections: generation %d is not in %s (mend it with: answerable rebuild)", g.n, s.shown)
 	}
 	if err := s.connect(g); err != nil {
 		return nil, errors.Join(err, g.close())
@@ -305,7 +308,7 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 	if err := s.discard(ctx, stateBuilding); err != nil {
 		return nil, err
 	}
-	g := &generation{fingerprint: fingerprint, dialect: postgresDialect{}}
+	g := &generation{fingerprint: fingerprint, dialect: postgresDialect{}, state: stateBuilding}
 	err := s.registry.QueryRowContext(ctx, `INSERT INTO `+pgSchema+`.generation (fingerprint, state) VALUES ($1, $2) RETURNING n`, fingerprint, stateBuilding).Scan(&g.n)
 	if err != nil {
 		return nil, s.failed("register", err)
@@ -339,16 +342,16 @@ func (s *postgresStore) finish(ctx context.Context, g *generation) error {
 	return s.connect(g)
 }
 
-// publish retires the live generation first: from then on hold refuses whoever would still write to it, so that where it
-// stands is where it ends.
-func (s *postgresStore) publish(ctx context.Context, g *generation, at eventlog.Position, anyway bool) error {
+// publish takes the live generation's state first: from then on hold refuses whoever would still write to it, so that
+// where it stands is where it ends.
+func (s *postgresStore) publish(ctx context.Context, g *generation, at eventlog.Position, former string, anyway bool) error {
 	tx, err := s.registry.BeginTx(ctx, nil)
 	if err != nil {
 		return s.failed("publish", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
 	before := generation{dialect: g.dialect}
-	err = tx.QueryRowContext(ctx, `UPDATE `+pgSchema+`.generation SET state = $1 WHERE state = $2 RETURNING n`, stateRetired, stateLive).Scan(&before.n)
+	err = tx.QueryRowContext(ctx, `SELECT n FROM `+pgSchema+`.generation WHERE state = $1 FOR UPDATE`, stateLive).Scan(&before.n)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return s.failed("publish", err)
 	}
@@ -361,12 +364,8 @@ func (s *postgresStore) publish(ctx context.Context, g *generation, at eventlog.
 			return fmt.Errorf("projections: publish generation %d at %s: %w", g.n, at, errBehind)
 		}
 	}
-	done, err := tx.ExecContext(ctx, `UPDATE `+pgSchema+`.generation SET state = $1 WHERE n = $2`, stateLive, g.n)
-	if err != nil {
-		return s.failed("publish", err)
-	}
-	if n, err := done.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("projections: publish generation %d: another process removed it", g.n), err)
+	if err := switchTo(ctx, tx, g, pgSchema+".generation", former); err != nil {
+		return err
 	}
 	if err := s.announce(ctx, tx); err != nil {
 		return err
@@ -379,9 +378,9 @@ func (s *postgresStore) publish(ctx context.Context, g *generation, at eventlog.
 
 func (s *postgresStore) hold(ctx context.Context, tx *sql.Tx, g *generation) error {
 	var n int
-	err := tx.QueryRowContext(ctx, `SELECT n FROM `+pgSchema+`.generation WHERE n = $1 AND state <> $2 FOR SHARE`, g.n, stateRetired).Scan(&n)
+	err := tx.QueryRowContext(ctx, `SELECT n FROM `+pgSchema+`.generation WHERE n = $1 AND state = $2 FOR SHARE`, g.n, g.state).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("projections: generation %d was replaced: %w", g.n, ErrFenced)
+		return fmt.Errorf("projections: generation %d is no longer %q: %w", g.n, g.state, ErrFenced)
 	}
 	if err != nil {
 		return s.failed("hold", err)

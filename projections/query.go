@@ -77,6 +77,10 @@ func (v *Views) ask(ctx context.Context, asOf domain.Date, known *time.Time, que
 }
 
 func (v *Views) askOf(ctx context.Context, g *generation, asOf domain.Date, known *time.Time, question func(*reader) error) (at At, err error) {
+	if g.unusable != nil {
+		return At{}, g.unusable
+	}
+	defer v.reads.took()()
 	tx, err := g.read.BeginTx(ctx, nil)
 	if err != nil {
 		return At{}, fmt.Errorf("projections: read: %w", err)

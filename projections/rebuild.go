@@ -5,104 +5,214 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 )
 
-// Progress of a rebuild.
-type Progress struct {
-	Phase     string        `json:"phase"` // read, write, index, catch up, done
-	Events    int64         `json:"events"`
-	Total     int64         `json:"total"` // -1 where the log does not count its events
-	Rows      int64         `json:"rows"`
-	Elapsed   time.Duration `json:"-"`
-	PerSecond float64       `json:"events_per_second"`
-	Left      time.Duration `json:"-"` // estimated; 0 while unknown
+// The ways in which a rebuild ends without new rows.
+var (
+	// ErrDiffers: the new rows would change what no change declares.
+	ErrDiffers = errors.New("the new views differ from the present ones in what no change declares; look at what differs (answerable rebuild --dry-run), then switch with: answerable rebuild --accept")
+	// ErrRebuilding: at most one rebuild at a time.
+	ErrRebuilding = errors.New("the views are being rebuilt already")
+	// ErrNoPrevious: there is nothing to go back to.
+	ErrNoPrevious = errors.New("no previous generation of the views is kept")
+	// ErrFull: there is no room for the rows. What was acknowledged is in the log.
+	ErrFull = errors.New("no space left for the views; make room and try again, the log and the present views are whole")
+)
+
+// defaultSlowRead is when a rebuild gives way to reads. Chosen: half of what reads may take while one goes on.
+const defaultSlowRead = 25 * time.Millisecond
+
+// RebuildOptions say how a rebuild is done. Its zero value switches when nothing undeclared differs.
+type RebuildOptions struct {
+	Accept   bool // switch also when the new rows change what no change declares
+	DryRun   bool // compare, and write nothing
+	Parked   bool // what is parked in the present rows may be parked again; otherwise it stops the rebuild
+	Progress func(Progress)
+	Differs  func(Change) // called with everything that differs, in the order of the tables' keys
 }
 
-// Rebuild folds the whole log anew into fresh tables and makes these the ones readers see, in one transaction. Until then
-// the old ones answer. An event that cannot be applied stops it, and is shown in the error.
+// rebuilding is RebuildOptions with what only this package may choose.
+type rebuilding struct {
+	RebuildOptions
+	park   bool // whatever cannot be applied is parked
+	former string
+	blind  bool // nothing is compared
+}
+
+// RebuildWith folds the whole log anew into fresh tables beside the live ones, compares these at the same position, and
+// makes the new ones those that readers see, in one transaction; never with a position before the one readers saw. The
+// live ones answer, and follow the log, until then; afterwards they are kept, and follow, for Undo. Cancelled or killed at
+// any instant it leaves no trace, or tables that the next start removes. An event that cannot be applied stops it, and is
+// shown in the error.
+func (v *Views) RebuildWith(ctx context.Context, o RebuildOptions) (Comparison, error) {
+	return v.rebuild(ctx, rebuilding{RebuildOptions: o, former: statePrevious})
+}
+
+// Rebuild is RebuildWith that accepts every difference.
 func (v *Views) Rebuild(ctx context.Context, progress func(Progress)) error {
-	return v.rebuild(ctx, progress, false)
+	_, err := v.RebuildWith(ctx, RebuildOptions{Accept: true, Progress: progress})
+	return err
 }
 
-// prepareGeneration builds the views in bulk where that is the way: when there are none yet, and when code, tables or
-// schemas changed since they were built. What cannot be applied is parked, as it is when the log is followed.
-func (v *Views) prepareGeneration(ctx context.Context) error {
-	g, err := v.generation(ctx)
-	if err != nil {
-		return err
-	}
-	if g.fingerprint == v.fingerprint && !v.Position().IsZero() {
-		return nil
-	}
-	if head, err := v.config.Log.Head(ctx); err != nil {
-		return fmt.Errorf("projections: %w", err)
-	} else if head.IsZero() && g.fingerprint == v.fingerprint {
-		return nil
-	}
-	return v.rebuild(ctx, nil, true)
+// retryParked makes rows in which nothing is parked that can be applied now.
+func (v *Views) retryParked(ctx context.Context) error {
+	_, err := v.rebuild(ctx, rebuilding{RebuildOptions: RebuildOptions{Accept: true}, park: true, former: stateRetired, blind: true})
+	return err
 }
 
-func (v *Views) rebuild(ctx context.Context, progress func(Progress), park bool) error {
+func (v *Views) rebuild(ctx context.Context, how rebuilding) (found Comparison, err error) {
 	if v.readOnly {
-		return ErrReadOnly
+		return found, ErrReadOnly
 	}
-	if progress == nil {
-		progress = func(Progress) {}
-	}
-	started := time.Now()
-	report := func(p Progress) {
-		p.Elapsed = time.Since(started)
-		if s := p.Elapsed.Seconds(); s > 0 {
-			p.PerSecond = float64(p.Events) / s
-		}
-		if p.Total > p.Events && p.PerSecond > 0 {
-			p.Left = time.Duration(float64(p.Total-p.Events) / p.PerSecond * float64(time.Second))
-		}
-		progress(p)
-	}
-	w, err := v.foldAll(ctx, eventlog.Position{}, park, report)
+	ctx, b, err := v.job.begin(ctx, v, how)
 	if err != nil {
-		return fmt.Errorf("projections: rebuild: %w", err)
+		return found, err
 	}
-	return v.store.alone(ctx, func(ctx context.Context) error {
+	return b.run(ctx)
+}
+
+// run does what begin has begun.
+func (b *build) run(ctx context.Context) (found Comparison, err error) {
+	v := b.v
+	defer func() {
+		if err != nil && v.store.dialect().full(err) {
+			err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		if err != nil {
+			err = fmt.Errorf("projections: rebuild: %w", err)
+		}
+		v.job.end(err)
+	}()
+	err = v.store.alone(ctx, func(ctx context.Context) error {
+		v.look(ctx)
+		w, err := b.fold(ctx)
+		if err != nil || b.DryRun {
+			return err
+		}
 		g, err := v.store.begin(ctx, v.fingerprint)
 		if err != nil {
-			return fmt.Errorf("projections: rebuild: %w", err)
+			return err
 		}
-		if err := v.writeAll(ctx, g, w, report); err != nil {
-			return errors.Join(fmt.Errorf("projections: rebuild: %w", err), g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
+		if err = b.writeAll(ctx, g, w); err == nil {
+			b.report(Progress{Phase: "catch up", Events: w.events, Total: w.events})
+			if err = v.store.finish(ctx, g); err == nil {
+				err = b.takeOver(ctx, g, w.position())
+			}
 		}
-		report(Progress{Phase: "catch up", Events: w.events, Total: w.events})
-		at := w.position()
-		if err := v.takeOver(ctx, g, at); err != nil {
-			return errors.Join(fmt.Errorf("projections: rebuild: %w", err), g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
+		if err != nil {
+			return errors.Join(err, g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
 		}
-		report(Progress{Phase: "done", Events: at.events, Total: at.events})
 		return nil
 	})
+	return b.found, err
 }
 
-// foldAll folds the log in memory, up to a position, or to its end when that is zero. park keeps going past an event that
-// cannot be applied: it starts again and parks it, since a set is of no use after such an event.
-func (v *Views) foldAll(ctx context.Context, until eventlog.Position, park bool, report func(Progress)) (*set, error) {
+// prepareGeneration makes sure that there are rows of this program, where there have to be before anything else: when
+// there are none at all, and when those there are cannot be read. What cannot be applied is then parked, as it is when the
+// log is followed. renew: there are rows of an older program that can be read and followed while new ones are made.
+func (v *Views) prepareGeneration(ctx context.Context, once bool) (renew bool, err error) {
+	g, err := v.generation(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := v.mayApply(g); errors.Is(err, ErrNewer) {
+		return false, err
+	}
+	empty := v.Position().IsZero()
+	if g.fingerprint == v.fingerprint && !empty {
+		return false, nil
+	}
+	if head, err := v.config.Log.Head(ctx); err != nil {
+		return false, fmt.Errorf("projections: %w", err)
+	} else if head.IsZero() && g.fingerprint == v.fingerprint {
+		return false, nil
+	}
+	if empty || g.unusable != nil {
+		_, err := v.rebuild(ctx, rebuilding{RebuildOptions: RebuildOptions{Accept: true}, park: true, former: stateRetired, blind: true})
+		return false, err
+	}
+	if undone, err := v.undone(ctx); undone || err != nil {
+		return false, err
+	}
+	if !once {
+		return true, nil
+	}
+	return false, v.renewOnce(ctx)
+}
+
+// undone tells whether somebody went back from rows of this program: then only they go forward again.
+func (v *Views) undone(ctx context.Context) (bool, error) {
+	p, err := v.opened(ctx, statePrevious)
+	if p == nil || err != nil {
+		return false, err
+	}
+	if p.fingerprint == v.fingerprint {
+		v.config.Logger.Warn("the views stay as a former program made them, since its rebuild was undone; go forward with: answerable rebuild")
+	}
+	return p.fingerprint == v.fingerprint, p.close()
+}
+
+// renew makes rows of this program while others are followed, until that is done or somebody has to look.
+func (v *Views) renew(ctx context.Context) {
+	for failures := 0; ctx.Err() == nil; failures++ {
+		err := v.renewOnce(ctx)
+		if err == nil {
+			return
+		}
+		v.config.Logger.Warn("the views cannot be rebuilt, trying again", zap.Error(err))
+		pause(ctx, failures)
+		if g, err := v.generation(ctx); err == nil && g.fingerprint == v.fingerprint { // another process was quicker
+			return
+		}
+	}
+}
+
+// renewOnce gives no error when trying again is of no use: then the rows that are there go on.
+func (v *Views) renewOnce(ctx context.Context) error {
+	found, err := v.rebuild(ctx, rebuilding{RebuildOptions: RebuildOptions{Parked: true}, former: statePrevious})
+	var bad *applyError
+	switch {
+	case err == nil:
+		v.metrics.rebuildRefused(false)
+		return nil
+	case errors.Is(err, ErrDiffers), errors.As(err, &bad), ctx.Err() == nil && errors.Is(err, context.Canceled): // cancelled by an operator
+		v.metrics.rebuildRefused(true)
+		v.config.Logger.Error("the views stay as a former program made them", zap.Error(err), zap.Int64("undeclared", found.Undeclared), zap.Any("first", found.First))
+		return nil
+	}
+	return err
+}
+
+// foldAll folds the log in memory, up to a position, or to its end when that is zero. may says whether an event that
+// cannot be applied is parked: then it starts again and parks it, since a set is of no use after such an event.
+func (v *Views) foldAll(ctx context.Context, until eventlog.Position, may func(eventID string) bool, each func(w *set, total int64) error) (*set, error) {
 	poisoned := map[string]error{}
 	for {
-		w, err := v.foldOnce(ctx, until, poisoned, report)
+		w, err := v.foldOnce(ctx, until, poisoned, each)
 		var bad *applyError
-		if !park || !errors.As(err, &bad) {
+		if !errors.As(err, &bad) || !may(bad.step.recorded.ID.String()) {
 			return w, err
 		}
 		poisoned[bad.step.recorded.ID.String()] = bad.err
 	}
 }
 
-func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned map[string]error, report func(Progress)) (*set, error) {
-	head, err := v.config.Log.Head(ctx)
-	if err != nil {
-		return nil, err
+// always is for rows as they are made by following the log.
+func always(string) bool { return true }
+
+func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned map[string]error, each func(w *set, total int64) error) (*set, error) {
+	head := until
+	if head.IsZero() {
+		var err error
+		if head, err = v.config.Log.Head(ctx); err != nil {
+			return nil, err
+		}
 	}
 	total := int64(-1)
 	if dense(v.config.Log) {
@@ -110,8 +220,7 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 	}
 	w := newSet(nil)
 	var failed error
-	shown := int64(0)
-	err = follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(b batch) bool {
+	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(b batch) bool {
 		for _, s := range b.steps {
 			if !until.IsZero() && s.recorded.Position.Compare(until) > 0 {
 				return false
@@ -120,9 +229,10 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 				return false
 			}
 		}
-		if report != nil && w.events-shown >= 20_000 {
-			shown = w.events
-			report(Progress{Phase: "read", Events: w.events, Total: total})
+		if each != nil {
+			if failed = each(w, total); failed != nil {
+				return false
+			}
 		}
 		return !b.caughtUp && (until.IsZero() || w.place != until)
 	})
@@ -130,35 +240,6 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 		failed = err
 	}
 	return w, failed
-}
-
-// writeAll writes every row of a fold once, in the order of its key, and makes the indexes afterwards.
-func (v *Views) writeAll(ctx context.Context, g *generation, w *set, report func(Progress)) error {
-	tx, err := g.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	written := int64(0)
-	for _, r := range w.changes(true) {
-		if r.n == 0 {
-			continue
-		}
-		if err := g.dialect.insert(ctx, tx, g.n, r, ""); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-		written += int64(r.n)
-		report(Progress{Phase: "write", Events: w.events, Total: w.events, Rows: written})
-	}
-	if w.events > 0 {
-		if err := g.advance(ctx, tx, eventlog.Position{}, w.position()); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	report(Progress{Phase: "index", Events: w.events, Total: w.events, Rows: written})
-	return v.index(ctx, g.write, g)
 }
 
 func (v *Views) index(ctx context.Context, db *sql.DB, g *generation) error {
@@ -172,60 +253,18 @@ func (v *Views) index(ctx context.Context, db *sql.DB, g *generation) error {
 	return nil
 }
 
-// takeOver brings a finished generation to where the live one stands, holding batches back meanwhile, and makes it the
-// live one: readers never go back.
-func (v *Views) takeOver(ctx context.Context, g *generation, at position) error {
-	if err := v.store.finish(ctx, g); err != nil {
-		return err
-	}
-	v.apply.Lock()
-	defer v.apply.Unlock()
-	var w *set
-	for {
-		if err := v.refresh(ctx); err != nil {
-			return err
-		}
-		live := v.position()
-		ahead := v.checkAhead(ctx, live)
-		if ahead != nil && !errors.Is(ahead, ErrAhead) {
-			return ahead
-		}
-		// Views that are ahead of the log hold nothing to catch up with: they are what is being mended.
-		if ahead == nil {
-			var err error
-			if w, at, err = v.bring(ctx, g, w, at, live); err != nil {
-				return err
-			}
-		}
-		err := v.store.publish(ctx, g, at.at, ahead != nil)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, errBehind) { // another process applied more meanwhile
-			return err
-		}
-	}
-	v.live = w
-	v.mu.Lock()
-	v.retired = append(v.retired, v.current)
-	v.current = g
-	v.mu.Unlock()
-	v.moved(at)
-	return nil
-}
-
-// bring applies the log to a generation that is not live yet, from where it stands to where the live one stands.
-func (v *Views) bring(ctx context.Context, g *generation, w *set, at, live position) (*set, position, error) {
-	for at.at.Compare(live.at) < 0 {
+// bring applies the log to a generation that is not live, from where it stands to a position or beyond.
+func (v *Views) bring(ctx context.Context, g *generation, w *set, at position, to eventlog.Position) (*set, position, error) {
+	for at.at.Compare(to) < 0 {
 		var failed error
-		err := follow(ctx, v.config.Log, at.at, v.config.BatchSize, v.config.Decoders, func(b batch) bool {
+		err := follow(ctx, v.config.Log, at.at, v.config.BatchSize, 1, func(b batch) bool {
 			if len(b.steps) > 0 {
 				if w, failed = v.applyTo(ctx, g, w, at, b.steps); failed != nil {
 					return false
 				}
 				at = w.position()
 			}
-			return at.at.Compare(live.at) < 0 && !b.caughtUp
+			return at.at.Compare(to) < 0 && !b.caughtUp
 		})
 		if err := errors.Join(failed, err); err != nil {
 			return nil, at, err
@@ -233,3 +272,64 @@ func (v *Views) bring(ctx context.Context, g *generation, w *set, at, live posit
 	}
 	return w, at, nil
 }
+
+// stopwatch measures a rebuild and its phases.
+type stopwatch struct {
+	started, since time.Time
+	phase          string
+}
+
+func newStopwatch() *stopwatch { return &stopwatch{started: time.Now()} }
+
+// times gives how long all of it and the phase took so far.
+func (s *stopwatch) times(phase string) (all, of time.Duration) {
+	now := time.Now()
+	if s.phase != phase {
+		s.phase, s.since = phase, now
+	}
+	return now.Sub(s.started), now.Sub(s.since)
+}
+
+// giveWay lets readers go first: while the slowest hundredth of the last second's reads took too long, the rebuild waits.
+// When they still do after it stood still for longer than what is measured, it is not to blame, and goes on for a while.
+type giveWay struct {
+	reads  *readTimes
+	limit  time.Duration
+	exempt atomic.Int64 // nanoseconds since 1970 until which it does not wait
+	waited atomic.Int64
+}
+
+const (
+	giveWayStep   = 20 * time.Millisecond
+	giveWayMost   = 1500 * time.Millisecond // longer than reads are remembered
+	giveWayExempt = 5 * time.Second
+)
+
+func newGiveWay(v *Views) *giveWay {
+	limit := v.config.SlowRead
+	if limit <= 0 {
+		limit = defaultSlowRead
+	}
+	return &giveWay{reads: &v.reads, limit: limit}
+}
+
+// wait returns when readers are served in time, or with ctx's error.
+func (g *giveWay) wait(ctx context.Context) error {
+	if g.reads.slowest() <= g.limit || time.Now().UnixNano() < g.exempt.Load() {
+		return ctx.Err()
+	}
+	for stood := time.Duration(0); g.reads.slowest() > g.limit; stood += giveWayStep {
+		if stood >= giveWayMost {
+			g.exempt.Store(time.Now().Add(giveWayExempt).UnixNano())
+			break
+		}
+		if !wait(ctx, giveWayStep) {
+			break
+		}
+		g.waited.Add(int64(giveWayStep))
+	}
+	return ctx.Err()
+}
+
+// paused is how long readers went first.
+func (g *giveWay) paused() time.Duration { return time.Duration(g.waited.Load()) }

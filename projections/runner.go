@@ -31,12 +31,21 @@ func (v *Views) run(ctx context.Context, once bool) error {
 	if v.readOnly {
 		return ErrReadOnly
 	}
-	if err := v.prepareGeneration(ctx); err != nil {
+	renew, err := v.prepareGeneration(ctx, once)
+	if err != nil {
 		return err
 	}
 	outer := ctx
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if !once {
+		beside.Go(func() { v.followPrevious(ctx) })
+	}
+	if renew {
+		beside.Go(func() { v.renew(ctx) })
+	}
 	logger := routerLogger{v.config.Logger}
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, logger)
 	if err != nil {
@@ -63,7 +72,7 @@ func (v *Views) run(ctx context.Context, once bool) error {
 			return errors.New("projections: a message without its batch")
 		}
 		err := v.applyBatch(msg.Context(), b)
-		if errors.Is(err, ErrFenced) || errors.Is(err, ErrAhead) {
+		if slices.ContainsFunc([]error{ErrFenced, ErrAhead, ErrNewer, ErrBuilding}, func(e error) bool { return errors.Is(err, e) }) {
 			cancel(err)
 		}
 		return err
@@ -106,6 +115,9 @@ func (v *Views) applyBatch(ctx context.Context, b batch) error {
 	}
 	g, err := v.generation(ctx)
 	if err != nil {
+		return err
+	}
+	if err := v.mayApply(g); err != nil {
 		return err
 	}
 	set, err := v.applyTo(ctx, g, v.live, at, b.steps)
@@ -215,8 +227,10 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 		return nil, err
 	}
 	if err := tx.Commit(); err != nil {
-		to := w.position()
-		v.unsure = &to
+		if g.state == stateLive { // then the caller holds apply
+			to := w.position()
+			v.unsure = &to
+		}
 		return nil, fmt.Errorf("projections: commit: %w", err)
 	}
 	w.settle()
@@ -355,11 +369,18 @@ func correlation(steps []step) uuid.UUID {
 // pause waits before another try, longer after each failure, by chance so that several runners do not wait alike.
 func pause(ctx context.Context, failures int) {
 	d := min(50*time.Millisecond<<min(failures, 10), 15*time.Second)
-	timer := time.NewTimer(d/2 + rand.N(d))
+	wait(ctx, d/2+rand.N(d))
+}
+
+// wait gives false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 

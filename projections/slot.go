@@ -129,6 +129,15 @@ func (s *slot) aboveN() int64 {
 // version is the number of the newest version, 0 while nothing was filed.
 func (s *slot) version() int { return len(s.report.Versions) }
 
+// formVersion is the version of the form that the newest version was filed under; 0 while nothing was filed.
+func (s *slot) formVersion() int64 {
+	v, ok := s.report.Newest()
+	if !ok {
+		return 0
+	}
+	return int64(v.Content.FormVersion)
+}
+
 // slim drops what the fold does not need of the version just applied: a rebuild holds every obligation in memory.
 func (s *slot) slim() {
 	n := len(s.report.Versions)

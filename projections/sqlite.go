@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -61,16 +62,32 @@ func (sqliteDialect) clean(text string) string               { return text }
 func (sqliteDialect) patient(context.Context, *sql.Tx) error { return nil }
 
 func (sqliteDialect) transient(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() & 0xff {
+	switch sqliteCode(err) {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return true
 	}
 	return false
 }
+
+func (sqliteDialect) full(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_FULL }
+
+// missing: SQLite has no code of its own for it.
+func (sqliteDialect) missing(err error) bool {
+	return sqliteCode(err) == sqlite3.SQLITE_ERROR && strings.Contains(err.Error(), "no such table")
+}
+
+// sqliteCode is an error's primary code, or 0.
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Code() & 0xff
+}
+
+// sqlitePoll is how often a process looks whether another replaced the generation. Chosen: a switch is seen within a
+// second, and a look costs some microseconds.
+const sqlitePoll = time.Second
 
 // sqliteStore is the registry file and the generations beside it.
 type sqliteStore struct {
@@ -118,16 +135,71 @@ func openSQLite(path string, readOnly bool) (store, error) {
 func (s *sqliteStore) close() error     { return s.registry.Close() }
 func (s *sqliteStore) dialect() dialect { return sqliteDialect{} }
 
-// The log's file has one writer, and it is the one that applies: nobody else makes or replaces a generation.
-func (s *sqliteStore) alone(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
-func (s *sqliteStore) hold(context.Context, *sql.Tx, *generation) error               { return nil }
-func (s *sqliteStore) announce(context.Context, *sql.Tx) error                        { return nil }
+// alone holds a lock of a file beside the registry, which ends with the process however that ends.
+func (s *sqliteStore) alone(ctx context.Context, f func(context.Context) error) (err error) {
+	path := s.path + "-rebuild.lock"
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(1000)&_pragma=journal_mode(MEMORY)&_txlock=exclusive")
+	if err != nil {
+		return fmt.Errorf("projections: lock %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil) // a lock ends with f, not with ctx
+	if s.dialect().transient(err) {
+		return ErrRebuilding
+	}
+	if err != nil {
+		return fmt.Errorf("projections: lock %s: %w", path, err)
+	}
+	defer func() { _ = tx.Rollback() }() // it wrote nothing
+	return f(ctx)
+}
+
+// hold looks at the register while tx keeps everybody else from writing to the generation: whoever replaces it asks for
+// the same lock first.
+func (s *sqliteStore) hold(ctx context.Context, _ *sql.Tx, g *generation) error {
+	var state string
+	err := s.registry.QueryRowContext(ctx, `SELECT state FROM generation WHERE n = ?`, g.n).Scan(&state)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	if state != g.state {
+		return fmt.Errorf("projections: generation %d is %q and no longer %q: %w", g.n, state, g.state, ErrFenced)
+	}
+	return nil
+}
+
+func (s *sqliteStore) announce(context.Context, *sql.Tx) error { return nil }
 
 func (s *sqliteStore) lead(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
-func (s *sqliteStore) watch(context.Context, func())                                 {}
 
+// watch looks now and then whether another process replaced the generation; nobody else moves its position.
+func (s *sqliteStore) watch(ctx context.Context, moved func()) {
+	last, _ := s.liveNumber(ctx)
+	for wait(ctx, sqlitePoll) {
+		if n, err := s.liveNumber(ctx); err == nil && n != last {
+			last = n
+			moved()
+		}
+	}
+}
+
+// tidy leaves alone what another process builds.
 func (s *sqliteStore) tidy(ctx context.Context) error {
-	return errors.Join(s.discard(ctx, stateBuilding), s.discard(ctx, stateRetired))
+	var n int
+	err := s.registry.QueryRowContext(ctx, `SELECT COUNT(*) FROM generation WHERE state IN (?, ?)`, stateBuilding, stateRetired).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("projections: registry %s: %w", s.path, err)
+	}
+	if n == 0 {
+		return nil
+	}
+	err = s.alone(ctx, func(ctx context.Context) error {
+		return errors.Join(s.discard(ctx, stateBuilding), s.discard(ctx, stateRetired))
+	})
+	if errors.Is(err, ErrRebuilding) {
+		return nil
+	}
+	return err
 }
 
 func (s *sqliteStore) liveNumber(ctx context.Context) (n int, err error) {
@@ -138,9 +210,9 @@ func (s *sqliteStore) liveNumber(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func (s *sqliteStore) live(ctx context.Context) (*generation, error) {
-	g := &generation{dialect: sqliteDialect{}}
-	err := s.registry.QueryRowContext(ctx, `SELECT n, fingerprint FROM generation WHERE state = ?`, stateLive).Scan(&g.n, &g.fingerprint)
+func (s *sqliteStore) open(ctx context.Context, state string) (*generation, error) {
+	g := &generation{dialect: sqliteDialect{}, state: state}
+	err := s.registry.QueryRowContext(ctx, `SELECT n, fingerprint FROM generation WHERE state = ? ORDER BY n DESC LIMIT 1`, state).Scan(&g.n, &g.fingerprint)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -185,7 +257,7 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 	if err := s.discard(ctx, stateBuilding); err != nil {
 		return nil, err
 	}
-	g := &generation{fingerprint: fingerprint, dialect: sqliteDialect{}}
+	g := &generation{fingerprint: fingerprint, dialect: sqliteDialect{}, state: stateBuilding}
 	err := s.registry.QueryRowContext(ctx, `INSERT INTO generation (n, fingerprint, state) SELECT COALESCE(MAX(n), 0) + 1, ?, ? FROM generation RETURNING n`, fingerprint, stateBuilding).Scan(&g.n)
 	if err != nil {
 		return nil, fmt.Errorf("projections: registry %s: %w", s.path, err)
@@ -218,20 +290,36 @@ func (s *sqliteStore) finish(_ context.Context, g *generation) error {
 	return s.connect(g)
 }
 
-func (s *sqliteStore) publish(ctx context.Context, g *generation, _ eventlog.Position, _ bool) error {
-	tx, err := s.registry.BeginTx(ctx, nil)
-	if err == nil {
-		_, err = tx.ExecContext(ctx, `UPDATE generation SET state = ? WHERE state = ?`, stateRetired, stateLive)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `UPDATE generation SET state = ? WHERE n = ?`, stateLive, g.n)
+// publish keeps everybody from writing to the live generation until the register says that it no longer is.
+func (s *sqliteStore) publish(ctx context.Context, g *generation, at eventlog.Position, former string, anyway bool) (err error) {
+	before, err := s.open(ctx, stateLive)
+	if err != nil && !anyway {
+		return err
+	}
+	if err == nil && before != nil {
+		defer func() { err = errors.Join(err, before.close()) }()
+		held, err := before.write.BeginTx(ctx, nil)
+		if err != nil {
+			return fmt.Errorf("projections: publish generation %d: %w", g.n, err)
 		}
-		if err == nil {
-			err = tx.Commit()
-		} else {
-			err = errors.Join(err, tx.Rollback())
+		defer func() { _ = held.Rollback() }() // it wrote nothing
+		p, err := before.position(ctx, held)
+		if err != nil && !anyway {
+			return err
+		}
+		if !anyway && p.at.Compare(at) > 0 {
+			return fmt.Errorf("projections: publish generation %d at %s: %w", g.n, at, errBehind)
 		}
 	}
+	tx, err := s.registry.BeginTx(ctx, nil)
 	if err != nil {
+		return fmt.Errorf("projections: publish generation %d: %w", g.n, err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if err := switchTo(ctx, tx, g, "generation", former); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("projections: publish generation %d: %w", g.n, err)
 	}
 	return nil

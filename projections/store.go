@@ -2,22 +2,26 @@ package projections
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 
 	"github.com/answerable-ledger/answerable/eventlog"
-	"github.com/answerable-ledger/answerable/schemas"
 )
 
 // foldVersion is raised by whoever changes what a fold makes of the same facts. With the tables and the schemas it is the
 // fingerprint of a generation of the views.
-const foldVersion = 1
+//
+// Version 2 added obligation.form_version. What a version changes in rows that were there before it is declared in
+// changes.json: a rebuild that finds anything else stops before it switches.
+const foldVersion = 2
+
+// oldestReadable is the oldest fold version whose rows this program answers from, and keeps up with the log, while it
+// builds its own. Columns that came later read as NULL there and are not written. Whoever changes what stored rows mean,
+// or adds a table, raises it: then nothing is answered until the new rows are there.
+const oldestReadable = 1
 
 // table is one table of a generation. The first Key columns are its primary key.
 type table struct {
@@ -30,6 +34,7 @@ type table struct {
 type column struct {
 	Name    string
 	Integer bool // a 64-bit integer; otherwise text
+	Since   int  // the fold version that added it; 0: there from the start
 }
 
 type index struct {
@@ -38,8 +43,14 @@ type index struct {
 	Where   string
 }
 
-func integer(name string) column { return column{name, true} }
-func text(name string) column    { return column{name, false} }
+func integer(name string) column { return column{name, true, 0} }
+func text(name string) column    { return column{name, false, 0} }
+
+// since is a column that came later. Rows of an older generation are read without it.
+func (c column) since(fold int) column {
+	c.Since = fold
+	return c
+}
 
 // The tables. A doc is a JSON document: the states of a row in the order they became known, or a chronicle of facts. The
 // columns beside it are what rows are found by.
@@ -58,7 +69,7 @@ var (
 	// An obligation has one row, with a column for each view of it. Not one row for each state and view: a rebuild writes a
 	// quarter of the rows in a third of the time, and a question about the past still reads one row.
 	tableObligation = table{Name: "obligation", Key: 1, Columns: []column{integer("id"), integer("duty"), integer("parent"),
-		text("status"), text("compliance"), text("answerability"), text("history")}}
+		text("status"), text("compliance"), text("answerability"), text("history"), integer("form_version").since(2)}}
 	// tableVacancy and tableSignOff list the few obligations whose office is vacant, under the unit that answers above, and
 	// those that wait for a signature. Tables, not indexes: a rebuild need not read everything it wrote once more.
 	tableVacancy = table{Name: "vacancy", Key: 2, Columns: []column{integer("unit"), integer("id")}}
@@ -86,6 +97,9 @@ type dialect interface {
 	name(generation int, t table) string
 	// transient reports whether the same work may succeed when it is tried again.
 	transient(err error) bool
+	// missing reports that a table is not there, full that there is no room left.
+	missing(err error) bool
+	full(err error) bool
 	// insert writes rows; conflict is the clause for those that are there already, "" where none can be.
 	insert(ctx context.Context, tx *sql.Tx, generation int, r rows, conflict string) error
 	// clean is a text as the database gives it back.
@@ -97,21 +111,23 @@ type dialect interface {
 // store keeps the register of generations and opens them. At most one generation is live.
 type store interface {
 	dialect() dialect
-	// live opens the generation readers see, or gives nil when there is none.
-	live(ctx context.Context) (*generation, error)
+	// open opens the newest generation in a state, or gives nil when there is none. Readers see the live one.
+	open(ctx context.Context, state string) (*generation, error)
 	// liveNumber tells which generation readers see, 0 when there is none.
 	liveNumber(ctx context.Context) (int, error)
-	// alone runs f while no other process makes a generation.
+	// alone runs f while no other process makes a generation, or replaces one.
 	alone(ctx context.Context, f func(ctx context.Context) error) error
 	// begin makes the empty tables of a new generation, open for writing only. What an earlier attempt left goes first.
 	// It is called within alone, as are finish and publish.
 	begin(ctx context.Context, fingerprint string) (*generation, error)
 	// finish makes what was written durable and opens the generation as live does.
 	finish(ctx context.Context, g *generation) error
-	// publish makes a generation that stands at a position the live one, in one transaction. errBehind: the live one
-	// stands further on by now, and readers must not go back. anyway does it all the same.
-	publish(ctx context.Context, g *generation, at eventlog.Position, anyway bool) error
-	// hold keeps a generation from being replaced until tx ends; ErrFenced when that has happened.
+	// publish makes a generation that stands at a position the live one, in one transaction, and gives the one before it
+	// the state former; there is one previous at most. errBehind: the live one stands further on by now, and readers must
+	// not go back. anyway does it all the same.
+	publish(ctx context.Context, g *generation, at eventlog.Position, former string, anyway bool) error
+	// hold keeps a generation in the state it was opened in until tx, which writes to it, ends; ErrFenced when it is in
+	// another.
 	hold(ctx context.Context, tx *sql.Tx, g *generation) error
 	// announce tells other processes, when tx is committed, that the position moved.
 	announce(ctx context.Context, tx *sql.Tx) error
@@ -130,7 +146,8 @@ type store interface {
 const (
 	stateBuilding = "building" // being written; of no use when its writer is gone
 	stateLive     = "live"     // the one readers see
-	stateRetired  = "retired"
+	statePrevious = "previous" // the one they saw before, kept up with the log so that a rebuild can be undone
+	stateRetired  = "retired"  // to be removed
 )
 
 // errBehind: the live generation stands further on than the one that is to replace it.
@@ -160,14 +177,20 @@ func (t table) keyNames() []string {
 type generation struct {
 	n           int
 	fingerprint string
+	state       string // when it was opened; under Views.apply once it is the live one
 	dialect     dialect
 	write       *sql.DB // nil for a reader
 	read        *sql.DB
+	// columns are those that each table has, by its name. nil: those of this program. A generation that lacks one that was
+	// there from the start cannot be read.
+	columns  map[string][]string
+	unusable error
 }
 
 func (g *generation) name(t table) string { return g.dialect.name(g.n, t) }
 
-// sql fills a query: every {table} becomes its name, every ? the dialect's placeholder.
+// sql fills a query: every {table} becomes its name, every {table.column} the column or NULL where the generation is older
+// than it, every ? the dialect's placeholder.
 func (g *generation) sql(query string) string {
 	var b strings.Builder
 	for {
@@ -177,7 +200,14 @@ func (g *generation) sql(query string) string {
 			return g.dialect.bind(b.String())
 		}
 		name, after, _ := strings.Cut(rest, "}")
-		b.WriteString(g.dialect.name(g.n, table{Name: name}))
+		switch t, column, isColumn := strings.Cut(name, "."); {
+		case !isColumn:
+			b.WriteString(g.dialect.name(g.n, table{Name: name}))
+		case g.has(t, column):
+			b.WriteString(column)
+		default:
+			b.WriteString("NULL")
+		}
 		query = after
 	}
 }
@@ -191,21 +221,6 @@ func (g *generation) close() error {
 		errs = append(errs, g.read.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// fingerprint is a digest of everything that decides what the rows of a generation look like.
-func fingerprint(d dialect) (string, error) {
-	h := sha256.New()
-	fmt.Fprintf(h, "fold %d\n", foldVersion)
-	for _, t := range tables {
-		fmt.Fprintln(h, d.create(0, t))
-	}
-	lock, err := fs.ReadFile(schemas.Files(), "LOCK")
-	if err != nil {
-		return "", fmt.Errorf("projections: fingerprint: %w", err)
-	}
-	h.Write(lock)
-	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
 // position is where a generation stands, with the event there.

@@ -39,6 +39,9 @@ func (v *Views) Verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if g.unusable != nil {
+		return g.unusable
+	}
 	if v.config.Log == nil {
 		return ErrReadOnly
 	}
@@ -59,12 +62,12 @@ func (v *Views) Verify(ctx context.Context) error {
 	}
 	w := newSet(nil)
 	if !p.at.IsZero() {
-		if w, err = v.foldAll(ctx, p.at, true, nil); err != nil {
+		if w, err = v.foldAll(ctx, p.at, always, nil); err != nil {
 			return fmt.Errorf("projections: verify: %w", err)
 		}
 	}
 	for _, r := range w.changes(true) {
-		if err := g.compare(ctx, tx, w, r); err != nil {
+		if err := g.compare(ctx, tx, w, g.fitted(r)); err != nil {
 			return err
 		}
 	}

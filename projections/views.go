@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -30,6 +31,9 @@ type Config struct {
 	BatchSize int
 	// Mend opens views that Open would refuse, because they are ahead of the log or a file is gone, for Rebuild to replace.
 	Mend bool
+	// SlowRead is how long the slowest hundredth of this process's reads may take before a rebuild in it gives way; 0 means
+	// defaultSlowRead.
+	SlowRead time.Duration
 	// Decoders is how many goroutines decode ahead of the fold; 0 means one per core.
 	Decoders int
 }
@@ -55,6 +59,8 @@ type Views struct {
 	fingerprint string
 	readOnly    bool
 	metrics     *meters
+	reads       readTimes
+	job         job
 
 	// apply serialises what changes rows: batches, and the switch to a new generation.
 	apply sync.Mutex
@@ -134,7 +140,7 @@ func (v *Views) start(ctx context.Context) error {
 	if err := v.store.tidy(ctx); err != nil {
 		return err
 	}
-	g, err := v.store.live(ctx)
+	g, err := v.opened(ctx, stateLive)
 	if err != nil && !v.config.Mend {
 		return err
 	}
@@ -176,7 +182,7 @@ func (v *Views) look(ctx context.Context) {
 // empty makes and publishes a generation of empty tables, unless another process was first.
 func (v *Views) empty(ctx context.Context) (g *generation, err error) {
 	err = v.store.alone(ctx, func(ctx context.Context) error {
-		if g, err = v.store.live(ctx); g != nil && err == nil {
+		if g, err = v.opened(ctx, stateLive); g != nil && err == nil {
 			return nil
 		}
 		if g, err = v.store.begin(ctx, v.fingerprint); err != nil {
@@ -188,7 +194,11 @@ func (v *Views) empty(ctx context.Context) (g *generation, err error) {
 		if err := v.store.finish(ctx, g); err != nil {
 			return err
 		}
-		return v.store.publish(ctx, g, eventlog.Position{}, true)
+		if err := v.store.publish(ctx, g, eventlog.Position{}, stateRetired, true); err != nil {
+			return err
+		}
+		g.state = stateLive
+		return nil
 	})
 	return g, err
 }
@@ -204,7 +214,7 @@ func (v *Views) refresh(ctx context.Context) error {
 	g := v.current
 	v.mu.Unlock()
 	if n != 0 && (g == nil || g.n != n) {
-		if g, err = v.store.live(ctx); err != nil {
+		if g, err = v.opened(ctx, stateLive); err != nil {
 			return err
 		}
 		v.mu.Lock()
@@ -244,6 +254,8 @@ func (v *Views) checkAhead(ctx context.Context, p position) error {
 
 // Close releases files and connections. Run and Lead have ended before it is called.
 func (v *Views) Close() error {
+	v.CancelRebuild()
+	v.job.wait.Wait()
 	if v.unwatch != nil {
 		v.unwatch()
 		v.watching.Wait()
@@ -280,7 +292,7 @@ func (v *Views) generation(ctx context.Context) (*generation, error) {
 	if v.current != nil && v.current.n == n {
 		return v.current, nil
 	}
-	g, err := v.store.live(ctx)
+	g, err := v.opened(ctx, stateLive)
 	if err != nil {
 		return nil, err
 	}

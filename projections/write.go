@@ -137,6 +137,7 @@ func (w *set) slotRows(all bool) []rows {
 			a[4] = string(appendCompliance(scratch[:0], s.compliance))
 			a[5] = string(appendAnswers(scratch[:0], s.answers))
 			a[6] = s.historyRow()
+			a[7] = s.formVersion()
 			return nil
 		}},
 		{tableBreach, len(breaches), func(i int, a []any) error {
@@ -198,6 +199,9 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 	for _, r := range w.changes(false) {
 		var set []string
 		for _, c := range r.table.Columns[r.table.Key:] {
+			if !g.has(r.table.Name, c.Name) {
+				continue
+			}
 			set = append(set, c.Name+" = excluded."+c.Name)
 		}
 		action := " DO NOTHING"
@@ -207,7 +211,7 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 		if r.n == 0 {
 			continue
 		}
-		if err := g.dialect.insert(ctx, tx, g.n, r, " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {
+		if err := g.dialect.insert(ctx, tx, g.n, g.fitted(r), " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {
 			return err
 		}
 	}

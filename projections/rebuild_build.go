@@ -1,0 +1,305 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/eventlog"
+)
+
+// build is one rebuild under way.
+type build struct {
+	rebuilding
+	v      *Views
+	report func(Progress) // with what has been done so far
+	*giveWay
+	found Comparison
+}
+
+// fold gives the rows of the log as far as the live generation stands, compared with its rows.
+func (b *build) fold(ctx context.Context) (*set, error) {
+	v := b.v
+	var against *sql.Tx
+	var at position
+	g, err := v.generation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if g.unusable == nil && !b.blind {
+		// From one snapshot, however long this takes: the live generation goes on meanwhile.
+		if against, err = g.read.BeginTx(ctx, nil); err != nil {
+			return nil, err
+		}
+		defer func() { _ = against.Rollback() }() // it wrote nothing
+		if err := g.dialect.patient(ctx, against); err != nil {
+			return nil, err
+		}
+		if at, err = g.position(ctx, against); err != nil {
+			return nil, err
+		}
+		// Rows that are ahead of the log are what is being mended; there is nothing to compare with.
+		if err := v.checkAhead(ctx, at); errors.Is(err, ErrAhead) {
+			at = position{}
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	var doubt []*parkedRow
+	if !at.at.IsZero() {
+		if doubt, err = parkedRows(ctx, against, g); err != nil {
+			return nil, err
+		}
+	}
+	may := func(id string) bool {
+		return b.park || b.Parked && slices.ContainsFunc(doubt, func(p *parkedRow) bool { return p.eventID == id })
+	}
+	w, err := v.foldAll(ctx, at.at, may, func(w *set, total int64) error {
+		p := Progress{Phase: "read", Events: w.events, Total: total}
+		if total >= 0 { // positions count every event of the log, whoever it concerns
+			p.Events = int64(w.place.Commit)
+		}
+		b.report(p)
+		return b.wait(ctx)
+	})
+	if err != nil || at.at.IsZero() {
+		return w, err
+	}
+	if w.place != at.at {
+		return nil, fmt.Errorf("the log ends at %s, the live rows stand at %s: %w", w.place, at.at, ErrAhead)
+	}
+	if err := b.compare(ctx, against, g, w, doubt); err != nil {
+		return nil, err
+	}
+	if b.found.Undeclared > 0 && !b.Accept && !b.DryRun {
+		return nil, fmt.Errorf("%d rows or figures: %w", b.found.Undeclared, ErrDiffers)
+	}
+	return w, nil
+}
+
+// givingWay is how many rows are made between two looks at how the readers fare. Chosen: well below a millisecond.
+const givingWay = 64
+
+// writeAll writes every row of a fold once, in the order of its key, and makes the indexes afterwards.
+func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
+	tx, err := g.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	changes := w.changes(true)
+	all, written := int64(0), int64(0)
+	for _, r := range changes {
+		all += int64(r.n)
+	}
+	progress := Progress{Phase: "write", Events: w.events, Total: w.events, AllRows: all}
+	b.report(progress)
+	for _, r := range changes {
+		if r.n == 0 {
+			continue
+		}
+		fill, before := r.fill, written
+		r.fill = func(i int, args []any) error {
+			if i%givingWay == 0 {
+				p := progress
+				p.Rows = before + int64(i)
+				b.report(p)
+				if err := b.wait(ctx); err != nil {
+					return err
+				}
+			}
+			return fill(i, args)
+		}
+		if err := g.dialect.insert(ctx, tx, g.n, r, ""); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		written += int64(r.n)
+	}
+	if w.events > 0 {
+		if err := g.advance(ctx, tx, eventlog.Position{}, w.position()); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	progress.Phase, progress.Rows = "index", written
+	b.report(progress)
+	return b.v.index(ctx, g.write, g)
+}
+
+// takeOver brings a finished generation to where the live one stands and makes it the live one: readers never go back.
+// Only for the last step are batches held back.
+func (b *build) takeOver(ctx context.Context, g *generation, at position) error {
+	v := b.v
+	w, at, err := b.bring(ctx, g, nil, at, b.behind(v.Position(), at))
+	if err != nil {
+		return err
+	}
+	b.report(Progress{Phase: "switch", Events: at.events, Total: at.events})
+	v.apply.Lock()
+	defer v.apply.Unlock()
+	for {
+		if err := v.refresh(ctx); err != nil {
+			return err
+		}
+		live := v.position()
+		ahead := v.checkAhead(ctx, live)
+		if ahead != nil && !errors.Is(ahead, ErrAhead) {
+			return ahead
+		}
+		// Views that are ahead of the log hold nothing to catch up with: they are what is being mended.
+		if ahead == nil {
+			if w, at, err = b.bring(ctx, g, w, at, live.at); err != nil {
+				return err
+			}
+		}
+		former := b.former
+		if ahead != nil {
+			former = stateRetired
+		}
+		err := v.store.publish(ctx, g, at.at, former, ahead != nil)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errBehind) { // another process applied more meanwhile
+			return err
+		}
+	}
+	g.state = stateLive
+	v.live = w
+	v.mu.Lock()
+	v.retired = append(v.retired, v.current)
+	v.current = g
+	v.mu.Unlock()
+	v.moved(at)
+	b.report(Progress{Phase: "done", Events: at.events, Total: at.events})
+	return nil
+}
+
+// behind is the position to catch up to before batches are held back: none when the live rows are not of this log.
+func (b *build) behind(live eventlog.Position, at position) eventlog.Position {
+	if b.v.config.Mend {
+		return at.at
+	}
+	return live
+}
+
+// fencedTries is how often somebody else may have moved a previous generation on. Chosen: each time it has moved.
+const fencedTries = 20
+
+// bring is Views.bring of a generation that somebody else may be keeping up with the log.
+func (b *build) bring(ctx context.Context, g *generation, w *set, at position, to eventlog.Position) (*set, position, error) {
+	for tries := 1; ; tries++ {
+		reached, stands, err := b.v.bring(ctx, g, w, at, to)
+		if !errors.Is(err, ErrFenced) || tries == fencedTries {
+			return reached, stands, err
+		}
+		w = nil
+		if at, err = g.position(ctx, g.read); err != nil {
+			return nil, at, err
+		}
+	}
+}
+
+// Undo makes the previous generation the one that readers see again, brought to where the present one stands. The present
+// one becomes the previous: Undo goes back and forth.
+func (v *Views) Undo(ctx context.Context) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	ctx, b, err := v.job.begin(ctx, v, rebuilding{former: statePrevious})
+	if err != nil {
+		return err
+	}
+	err = v.store.alone(ctx, func(ctx context.Context) error {
+		v.look(ctx)
+		g, err := v.opened(ctx, statePrevious)
+		if err != nil {
+			return err
+		}
+		if g == nil {
+			return ErrNoPrevious
+		}
+		at, err := g.position(ctx, g.read)
+		if err == nil {
+			err = v.mayApply(g)
+		}
+		if err == nil {
+			b.report(Progress{Phase: "catch up", Events: at.events, Total: -1})
+			err = b.takeOver(ctx, g, at)
+		}
+		if err != nil {
+			return errors.Join(err, g.close())
+		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("projections: undo: %w", err)
+	}
+	v.job.end(err)
+	return err
+}
+
+// DropPrevious removes the previous generation: its room is free, and there is nothing to go back to.
+func (v *Views) DropPrevious(ctx context.Context) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	return v.store.alone(ctx, func(ctx context.Context) error {
+		g, err := v.store.open(ctx, statePrevious)
+		if err != nil {
+			return err
+		}
+		if g == nil {
+			return ErrNoPrevious
+		}
+		return errors.Join(g.close(), v.store.discard(ctx, statePrevious))
+	})
+}
+
+// previousPoll is how often it is looked whether a previous generation is to be kept up. Chosen.
+const previousPoll = sqlitePoll
+
+// followPrevious keeps the previous generation up with the log, so that Undo is done at once. It fails nobody: Undo makes
+// up for what was not done here.
+func (v *Views) followPrevious(ctx context.Context) {
+	for ok := true; ok; ok = wait(ctx, previousPoll) {
+		g, err := v.opened(ctx, statePrevious)
+		if g == nil || err != nil {
+			continue
+		}
+		if v.mayApply(g) == nil {
+			err = v.keepUp(ctx, g)
+		}
+		if err := errors.Join(err, g.close()); err != nil && ctx.Err() == nil && !errors.Is(err, ErrFenced) {
+			v.config.Logger.Warn("the previous views are not kept up; going back to them will take longer", zap.Error(err))
+		}
+	}
+}
+
+func (v *Views) keepUp(ctx context.Context, g *generation) error {
+	at, err := g.position(ctx, g.read)
+	if err != nil {
+		return err
+	}
+	var w *set
+	var failed error
+	err = follow(ctx, v.config.Log, at.at, v.config.BatchSize, 1, func(b batch) bool {
+		if len(b.steps) == 0 {
+			return true
+		}
+		if w, failed = v.applyTo(ctx, g, w, at, b.steps); failed != nil {
+			return false
+		}
+		at = w.position()
+		return true
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
