@@ -2,8 +2,11 @@
 
 GO       ?= go
 FUZZTIME ?= 20s
-# Packages in which goroutines share something run under the race detector; the others have nothing to race about.
-RACED    := /(accounts|api|appstate|cmd|commands|eventlog|projections|transparency)(/|$$)
+# Packages in which goroutines share something run under the race detector; the others have nothing to race about. Of the
+# programs only the tests in which a server runs: the rest runs whole programs, ten times slower under the detector, to
+# see what they print.
+RACED    := /(accounts|api|appstate|commands|eventlog|projections|transparency)(/|$$)
+SERVING  := ^(TestServeClosesTheDay|TestAServerLeavesTheReadersAlone)$$
 TIMEOUT  := 20m
 
 .PHONY: help test format vet shape plain raced build demo bench fuzz
@@ -41,7 +44,8 @@ raced:
 	@echo '== tests of packages with shared state'
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then race=-race; else race=; \
 	echo 'SKIPPED: the race detector, which needs cgo and a C compiler (gcc or clang); the same tests run without it'; fi; \
-	set -x; $(GO) test $$race -timeout $(TIMEOUT) $$($(GO) list ./... | grep -E '$(RACED)')
+	set -ex; $(GO) test $$race -timeout $(TIMEOUT) $$($(GO) list ./... | grep -E '$(RACED)'); \
+	[ -z "$$race" ] || $(GO) test $$race -timeout $(TIMEOUT) -run '$(SERVING)' ./cmd/answerable
 
 build:
 	$(GO) build -trimpath -o ./ ./cmd/...
