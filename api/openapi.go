@@ -113,7 +113,7 @@ func submissionSchema(forms []string, correction bool) stdjson.RawMessage {
 		properties["replaces"] = def("version")
 		properties["correction"] = map[string]any{"enum": []string{string(domain.CorrectionContent), string(domain.CorrectionErratum)}}
 		properties["reason"] = def("reason")
-		out["required"] = []string{"replaces", "correction", "reason"}
+		out["required"] = []string{"correction", "reason"} // the version replaced may stand in If-Match instead
 	}
 	text, err := stdjson.Marshal(out)
 	if err != nil { // maps of strings
