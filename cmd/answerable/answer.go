@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -37,7 +38,7 @@ func (c answerCmd) Run(a *app) error {
 			return a.printJSON(page)
 		}
 		if len(page.Records) == 0 {
-			return domain.Refuse(domain.NotFound, domain.CodeNoObligation, "", "unit", c.Unit, "form", c.Form, "date", c.Date)
+			return domain.Refuse(domain.NotFound, domain.CodeNoObligation, "", "unit", c.Unit, "form", cmp.Or(c.Form, "*"), "date", c.Date)
 		}
 		a.header(fmt.Sprintf("%s %s · %s", c.Unit, page.Records[0].UnitName, day), page.At)
 		for _, r := range page.Records {
