@@ -132,6 +132,18 @@ func New(l Ledger, s *appstate.State, o Options) (*Accounts, error) {
 	return a, nil
 }
 
+// RelyingParty is the name that passkeys of an origin belong to; "" when the origin cannot have any.
+func RelyingParty(origin string) (string, error) {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("accounts: origin %q is not of the form https://host or https://host:port", origin)
+	}
+	if protocol.ValidateRPID(u.Hostname()) != nil {
+		return "", nil
+	}
+	return u.Hostname(), nil
+}
+
 // PasskeysWork reports whether the server is reached by a name that can have passkeys.
 func (a *Accounts) PasskeysWork() bool { return a.rp != nil }
 

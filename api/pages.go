@@ -68,7 +68,7 @@ func (c *call) language() domain.Language {
 // frame is what a page has around its content, and the regime and day it is about.
 func (h *Handler) frame(c *call, title string) (ui.Frame, domain.Regime, error) {
 	_, version := h.pages.Style()
-	f := ui.Frame{Language: c.language(), Path: c.r.URL.Path, Query: url.Values(c.query), StyleVer: version, Synthetic: h.Demo, Now: c.receivedAt, Request: c.x.requestID}
+	f := ui.Frame{Language: c.language(), Path: c.r.URL.Path, Query: url.Values(c.query), StyleVer: version, Synthetic: h.Demo, Demo: h.Demo, Now: c.receivedAt, Request: c.x.requestID}
 	f.Title = f.T(title)
 	f.FormTitles = map[domain.FormID]domain.Wording{}
 	for _, form := range h.Registry.Forms() {

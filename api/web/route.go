@@ -41,7 +41,7 @@ func (h *Handler) table() []*route {
 		return &route{id: id, method: http.MethodPost, path: path, handle: handle, json: true}
 	}
 	return []*route{
-		get("asset", "/assets/{file}", h.asset),
+		get("asset", "/assets/{file}", h.asset), get("root", "/{$}", h.root),
 		get("sign-in", "/signin", h.signInPage), post("sign-in-password", "/signin", h.signInPassword),
 		script("sign-in-begin", "/signin/passkey", h.signInBegin), script("sign-in-finish", "/signin/passkey/finish", h.signInFinish),
 		get("demo", "/demo", h.demoPage), post("demo-sign-in", "/demo", h.demoSignIn),
@@ -118,7 +118,7 @@ func policy() map[string]rule {
 	oversight := rule{allow: only(all, domain.RoleInspector, domain.RoleDepartment)}
 	operators := rule{allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)}
 	return map[string]rule{
-		"asset": public, "sign-in": public, "sign-in-password": public, "sign-in-begin": public, "sign-in-finish": public,
+		"asset": public, "root": public, "sign-in": public, "sign-in-password": public, "sign-in-begin": public, "sign-in-finish": public,
 		"demo": public, "demo-sign-in": public, "link": public, "link-open": public,
 		// An enrolment is let in by its own session, which a link opened.
 		"enrol": public, "enrol-password": public, "enrol-begin": public, "enrol-finish": public,
@@ -274,6 +274,15 @@ func (h *Handler) inOffice(ctx context.Context, unit domain.UnitCode, person dom
 	}
 	return slices.ContainsFunc(o.Tenures, func(t domain.Tenure) bool { return t.Person == person }) ||
 		slices.ContainsFunc(o.Authorities, func(a domain.Authority) bool { return a.Person == person }), nil
+}
+
+// root is the open board in the demonstration, and elsewhere everybody's own page.
+func (h *Handler) root(c *call) error {
+	if h.Demo {
+		h.Next.ServeHTTP(c.w, c.r)
+		return nil
+	}
+	return c.redirect("/home")
 }
 
 // home sends everybody to the page they work on.

@@ -29,6 +29,7 @@ var known = []setting{
 	{"origin", "name of a new ledger's transparency log"},
 	{"keys", "directory for a new ledger's keys"},
 	{"guard", "file for the second copy of a new ledger's last signed checkpoint"},
+	{"site", "address that people's browsers use, https://…"},
 }
 
 const envPrefix = "ANSWERABLE_"

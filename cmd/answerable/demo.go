@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/answerable-ledger/answerable/accounts"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -75,7 +76,20 @@ func (c demoCmd) Run(a *app) error {
 		return n.close()
 	}
 	clock.release()
-	return a.serveNode(n, listener, serving{demo: true})
+	x, err := binhduong.Load()
+	if err != nil {
+		return errors.Join(err, n.close())
+	}
+	return a.serveNode(n, listener, serving{demo: true, pagesOf: pagesOf{site: siteOf("", listener), signInAs: accounts.EnableDemo(), persons: demoPersons(x)}})
+}
+
+// demoPersons are those one may sign in as: who runs it, and the people of every unit.
+func demoPersons(x *binhduong.Example) []domain.PersonID {
+	out := []domain.PersonID{binhduong.Operator, binhduong.Inspector, binhduong.Admin}
+	for _, u := range x.Units {
+		out = append(out, binhduong.Filer(u.Unit), binhduong.Head(u.Unit), binhduong.Successor(u.Unit), binhduong.Deputy(u.Unit), binhduong.Officer(u.Unit))
+	}
+	return out
 }
 
 // prepareDemo makes the directory empty. Only what a demonstration made is removed, and only when no process uses it.

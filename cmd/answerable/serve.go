@@ -14,11 +14,13 @@ import (
 
 	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/commands"
+	"github.com/answerable-ledger/answerable/signing/enrolled"
 )
 
 type serveCmd struct {
 	Data   string `help:"Data directory, made by init." required:"" placeholder:"DIR"`
 	Listen string `help:"Address to serve on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Site   string `help:"Address that people's browsers use, https://…; for ever, since passkeys belong to its name. On this machine alone it is http://localhost and the port." placeholder:"URL"`
 
 	WithoutEvidence bool `help:"Serve although the transparency log cannot go on: record, and give no receipts, until it was mended."`
 }
@@ -41,7 +43,7 @@ func (c serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.serveNode(n, listener, serving{closing: true, withoutEvidence: c.WithoutEvidence})
+	return a.serveNode(n, listener, serving{closing: true, withoutEvidence: c.WithoutEvidence, pagesOf: pagesOf{site: siteOf(c.Site, listener)}})
 }
 
 // serving is how a node is served.
@@ -50,6 +52,7 @@ type serving struct {
 	closing bool // the days are opened and closed
 
 	withoutEvidence bool // nothing is signed
+	pagesOf
 }
 
 // shutdownTime is how long requests under way may take after the process was told to end.
@@ -75,10 +78,17 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 			return err
 		}
 	}
+	var signing enrolled.Config
 	if proof == nil {
 		a.logger.Warn("no evidence is made: nothing of what is recorded can be proved to outsiders", zap.String("data", n.dir))
-	} else if err := n.judgeSignatures(proof.place); err != nil {
-		return err
+	} else {
+		if proof.place.Signing, err = signingAt(proof.place.Signing, how.site); err != nil {
+			return err
+		}
+		signing = proof.place.Signing
+		if err := n.judgeSignatures(proof.place); err != nil {
+			return err
+		}
 	}
 
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -91,7 +101,12 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	if err != nil {
 		return err
 	}
-	server := api.NewServer(handler, a.logger)
+	site, err := a.withPages(n, state, how, signing, handler)
+	if err != nil {
+		return err
+	}
+	server := api.NewServer(site, a.logger)
+	server.RegisterOnShutdown(handler.CloseFeeds)
 
 	// The background work ends after the server, so that what a request waits for goes on until it is answered.
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))

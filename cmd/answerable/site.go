@@ -1,0 +1,61 @@
+package main
+
+import (
+	"net"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/accounts"
+	"github.com/answerable-ledger/answerable/api/web"
+	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/signing/enrolled"
+)
+
+// siteOf is the origin that browsers reach the pages by: what was given, or this machine's own name when nobody else can
+// reach the listener. "" is nobody's: cookies and passkeys need a name and https, and the pages are not served.
+func siteOf(given string, listener net.Listener) string {
+	if given != "" {
+		return given
+	}
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return ""
+	}
+	return "http://localhost:" + port
+}
+
+// signingAt completes the rules of signatures with the site's own name, which its pages ask browsers to sign for.
+func signingAt(c enrolled.Config, site string) (enrolled.Config, error) {
+	if site == "" || len(c.Origins) > 0 || len(c.RPIDs) > 0 {
+		return c, nil
+	}
+	id, err := accounts.RelyingParty(site)
+	if err != nil || id == "" {
+		return c, err
+	}
+	c.Origins, c.RPIDs = []string{site}, []string{id}
+	return c, nil
+}
+
+// withPages puts the people's pages before the API.
+func (a *app) withPages(n *node, state *appstate.State, how serving, signing enrolled.Config, api http.Handler) (http.Handler, error) {
+	if how.site == "" {
+		a.logger.Warn("the people's pages are not served: name the address their browsers use with --site", zap.String("data", n.dir))
+		return api, nil
+	}
+	who, err := accounts.New(n.ledger, state, accounts.Options{Origin: how.site, Name: "answerable", Clock: n.now, SyncedSign: signing.AllowSynced, Demo: how.signInAs})
+	if err != nil {
+		return nil, err
+	}
+	return web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Next: api,
+		Demo: how.demo, DemoPersons: how.persons})
+}
+
+// pagesOf is how a node's pages are served.
+type pagesOf struct {
+	site     string            // origin of the pages; "" is none
+	signInAs accounts.Demo     // the demonstration's leave to sign in without proof
+	persons  []domain.PersonID // whom its page lists
+}
