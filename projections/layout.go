@@ -167,3 +167,36 @@ func switchTo(ctx context.Context, tx *sql.Tx, g *generation, register, former s
 	}
 	return err
 }
+
+// Generation is one set of rows, as an operator sees it.
+type Generation struct {
+	Number   int    `json:"number"`
+	State    string `json:"state"` // live, previous
+	Version  string `json:"version"`
+	Current  bool   `json:"current"`  // made by this program
+	Readable bool   `json:"readable"` // answered from while another is made
+	Place    string `json:"position"`
+	Events   int64  `json:"events,omitempty"`
+}
+
+// Generations lists what there is: the rows that are read, and those that one can go back to.
+func (v *Views) Generations(ctx context.Context) ([]Generation, error) {
+	var out []Generation
+	for _, state := range []string{stateLive, statePrevious} {
+		g, err := v.opened(ctx, state)
+		if err != nil {
+			return nil, err
+		}
+		if g == nil {
+			continue
+		}
+		x := Generation{Number: g.n, State: state, Version: versionOf(g.fingerprint).String(), Current: g.fingerprint == v.fingerprint, Readable: g.unusable == nil}
+		p, err := g.position(ctx, g.read)
+		if err := errors.Join(err, g.close()); err != nil {
+			return nil, err
+		}
+		x.Place, x.Events = p.at.String(), p.events
+		out = append(out, x)
+	}
+	return out, nil
+}

@@ -351,6 +351,17 @@ func (v *Views) Lag(ctx context.Context) (Lag, error) {
 		return Lag{}, err
 	}
 	p := v.Position()
+	if v.readOnly {
+		g, err := v.generation(ctx)
+		if err != nil {
+			return Lag{}, err
+		}
+		stands, err := g.position(ctx, g.read)
+		if err != nil {
+			return Lag{}, err
+		}
+		p = stands.at
+	}
 	lag := Lag{Position: p, Head: head, Place: p.String(), HeadAt: head.String(), Parked: len(parked)}
 	if head.Compare(p) <= 0 {
 		return lag, nil

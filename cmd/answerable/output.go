@@ -149,6 +149,7 @@ type progress struct {
 	total    int64
 	started  time.Time
 	shown    time.Time
+	left     time.Duration // how long it is estimated to take still; 0 while nobody knows
 	now      func() time.Time
 }
 
@@ -172,8 +173,12 @@ func (p *progress) at(done int64) {
 	}
 	p.shown = now
 	rate := float64(done) / max(now.Sub(p.started).Seconds(), 1e-3)
+	left := ""
+	if p.left > 0 {
+		left = fmt.Sprintf(", %s left", p.left.Round(time.Second))
+	}
 	if !p.terminal {
-		fmt.Fprintf(p.w, "%s: %d of %d, %.0f/s\n", p.what, done, p.total, rate)
+		fmt.Fprintf(p.w, "%s: %d of %d, %.0f/s%s\n", p.what, done, p.total, rate, left)
 		return
 	}
 	const width = 30
@@ -181,7 +186,7 @@ func (p *progress) at(done int64) {
 	if p.total > 0 {
 		full = int(min(done, p.total) * width / p.total)
 	}
-	fmt.Fprintf(p.w, "\r%s [%s%s] %d/%d %.0f/s ", p.what, strings.Repeat("█", full), strings.Repeat("░", width-full), done, p.total, rate)
+	fmt.Fprintf(p.w, "\r%s [%s%s] %d/%d %.0f/s%s ", p.what, strings.Repeat("█", full), strings.Repeat("░", width-full), done, p.total, rate, left)
 }
 
 func (p *progress) done() {

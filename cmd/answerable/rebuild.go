@@ -1,23 +1,49 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/answerable-ledger/answerable/projections"
+	"github.com/answerable-ledger/answerable/schemas"
 )
 
 type rebuildCmd struct {
 	dataFlag
-	Verify bool `help:"First compare every event with its entry in the transparency log, and fold nothing that differs."`
-	Tree   bool `help:"Make the tree of the transparency log again instead of the views."`
+	Accept       bool `help:"Switch also when the new views change what no release declares."`
+	DryRun       bool `help:"Compare, show what differs, and write nothing."`
+	Parked       bool `help:"Streams that are parked may stay parked; otherwise the event that cannot be applied stops the rebuild."`
+	Undo         bool `help:"Go back to the previous views, which have followed the log."`
+	DropPrevious bool `help:"Remove the previous views; their room is free, and there is nothing to go back to."`
+	JSON         bool `name:"json" help:"Print a line of JSON for each step, each difference and the result."`
+	Verify       bool `help:"First compare every event with its entry in the transparency log, and fold nothing that differs."`
+	Tree         bool `help:"Make the tree of the transparency log again instead of the views."`
 }
 
 func (rebuildCmd) Help() string {
-	return `For now nobody else may have the directory open for writing meanwhile.
+	return `Makes the views again from the log, beside those that are there. A server goes on reading and writing meanwhile, and then takes the new ones. They are compared with the present ones first: each row and figure that differs is listed, and what no release declares needs --accept. May be interrupted or killed at any instant; then nothing has changed. The present views are kept, and follow, until the next rebuild.
 
-Example:
-  answerable rebuild --data ./ledger`
+Examples:
+  answerable rebuild --data ./ledger
+  answerable rebuild --data ./ledger --dry-run
+  answerable rebuild --data ./ledger --undo`
+}
+
+func (c rebuildCmd) Validate() error {
+	n := 0
+	for _, set := range []bool{c.Undo, c.DropPrevious, c.Tree, c.DryRun} {
+		if set {
+			n++
+		}
+	}
+	if n > 1 || c.Accept && n > 0 {
+		return usagef("--undo, --drop-previous, --tree, --dry-run and --accept exclude each other")
+	}
+	return nil
 }
 
 func (c rebuildCmd) Run(a *app) (err error) {
@@ -25,35 +51,164 @@ func (c rebuildCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	n, err := a.openExisting(a.ctx, dir)
+	if c.Tree {
+		return a.rebuildTreeOf(dir)
+	}
+	n, err := a.openViewsBeside(a.ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	if c.Tree {
-		if err := a.rebuildTree(a.ctx, dir, n.log); err != nil {
-			return err
-		}
-		a.printf("Đã dựng lại cây bằng chứng từ sổ.\n", "Made the tree again from the log.\n")
-		return nil
-	}
 	if c.Verify {
 		if _, err := a.verifyEvidence(a.ctx, dir, n.log); err != nil {
 			return err
 		}
 	}
-	head, err := n.log.Head(a.ctx)
-	if err != nil {
-		return err
+	switch {
+	case c.Undo:
+		if err := n.views.Undo(a.ctx); err != nil {
+			return err
+		}
+		a.printf("Đã trở lại các bảng tổng hợp trước, ở vị trí %s.\n", "Back to the previous views, at position %s.\n", n.views.Position())
+		return nil
+	case c.DropPrevious:
+		if err := n.views.DropPrevious(a.ctx); err != nil {
+			return err
+		}
+		a.printf("Đã bỏ các bảng tổng hợp trước.\n", "Removed the previous views.\n")
+		return nil
 	}
+	show := &rebuildShown{a: a, json: c.JSON}
 	started := a.now()
-	p := a.progress(a.say("Dựng lại", "Rebuilding"), a.total(head))
-	err = n.views.Rebuild(a.ctx, func(q projections.Progress) { p.at(q.Events) })
-	p.done()
+	found, err := n.views.RebuildWith(a.ctx, projections.RebuildOptions{Accept: c.Accept, DryRun: c.DryRun, Parked: c.Parked, Progress: show.at, Differs: show.differs})
+	show.done()
+	if c.JSON {
+		return errors.Join(show.result(found, err), err)
+	}
+	if found.Place != "" {
+		a.printf("Đã so sánh %d dòng ở vị trí %s: %d khác biệt đã khai báo, %d chưa khai báo.\n",
+			"Compared %d rows at position %s: %d declared differences, %d that are not.\n", found.Rows, found.Place, found.Declared, found.Undeclared)
+	}
+	if err != nil || c.DryRun {
+		return err
+	}
+	a.printf("Đã dựng lại từ các sự kiện đến vị trí %s trong %s.\n", "Made again from the events up to position %s in %s.\n", n.views.Position(), a.now().Sub(started).Round(time.Millisecond))
+	return nil
+}
+
+// rebuildTreeOf makes the tree of the transparency log again, which needs the log for itself.
+func (a *app) rebuildTreeOf(dir string) (err error) {
+	n, err := a.openExisting(a.ctx, dir)
 	if err != nil {
 		return err
 	}
-	took := a.now().Sub(started)
-	a.printf("Đã dựng lại từ %s sự kiện trong %s.\n", "Made again from %s events in %s.\n", head, took.Round(time.Millisecond))
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := a.rebuildTree(a.ctx, dir, n.log); err != nil {
+		return err
+	}
+	a.printf("Đã dựng lại cây bằng chứng từ sổ.\n", "Made the tree again from the log.\n")
 	return nil
+}
+
+// openViewsBeside opens the views of a ledger for replacing them, and its log for reading: a server may have both open.
+func (a *app) openViewsBeside(ctx context.Context, dir string) (_ *node, err error) {
+	n := &node{dir: dir, now: a.now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if n.log, err = a.readLog(ctx, dir); err != nil {
+		n.log = nil // not a log of nothing
+		return n, err
+	}
+	if n.registry, err = schemas.Load(); err != nil {
+		return n, err
+	}
+	n.views, err = projections.Open(ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: a.now, Mend: true})
+	return n, err
+}
+
+// rebuildShown shows a rebuild: a bar for each phase, and a line for each difference; or all of it as lines of JSON.
+type rebuildShown struct {
+	a     *app
+	json  bool
+	bar   *progress
+	phase string
+	said  time.Time
+	err   error
+}
+
+func (s *rebuildShown) at(p projections.Progress) {
+	begins := p.Phase != s.phase
+	s.phase = p.Phase
+	if s.json {
+		if now := s.a.now(); begins || now.Sub(s.said) >= time.Second {
+			s.said = now
+			s.line(map[string]any{"progress": p})
+		}
+		return
+	}
+	done, total := p.Events, p.Total
+	if p.AllRows > 0 {
+		done, total = p.Rows, p.AllRows
+	}
+	if begins {
+		s.done()
+		s.bar = s.a.progress(s.a.rebuildPhase(p.Phase), max(total, 0))
+	}
+	s.bar.left = time.Duration(p.Left * float64(time.Second))
+	s.bar.at(done)
+}
+
+func (s *rebuildShown) done() {
+	if s.bar != nil {
+		s.bar.done()
+	}
+}
+
+func (s *rebuildShown) differs(c projections.Change) {
+	if s.json {
+		s.line(map[string]any{"differs": c})
+		return
+	}
+	s.done()
+	mark := s.a.say("khác", "differs")
+	if c.Declared != "" {
+		mark = s.a.say("khác, đã khai báo", "differs as declared")
+	}
+	s.a.printf("%s: %s\n", "%s: %s\n", mark, c)
+}
+
+func (s *rebuildShown) result(found projections.Comparison, err error) error {
+	out := map[string]any{"ok": err == nil, "comparison": found}
+	if err != nil {
+		out["error"] = err.Error()
+	}
+	s.line(map[string]any{"result": out})
+	return s.err
+}
+
+func (s *rebuildShown) line(v any) {
+	text, err := json.Marshal(v, json.Deterministic(true), jsontext.Multiline(false))
+	if err == nil {
+		_, err = s.a.stdio.out.Write(append(text, '\n'))
+	}
+	s.err = errors.Join(s.err, err)
+}
+
+func (a *app) rebuildPhase(phase string) string {
+	switch phase {
+	case "read":
+		return a.say("Đọc sổ", "Reading the log")
+	case "compare":
+		return a.say("So sánh", "Comparing")
+	case "write":
+		return a.say("Ghi", "Writing")
+	case "index":
+		return a.say("Lập chỉ mục", "Indexing")
+	case "catch up":
+		return a.say("Đuổi kịp", "Catching up")
+	}
+	return a.say("Chuyển", "Switching")
 }

@@ -33,24 +33,26 @@ type cli struct {
 	Lang     string `help:"Language of what people read: vi, en, or auto (the terminal's)." default:"auto" enum:"auto,vi,en"`
 	LogLevel string `help:"How much is logged to standard error: debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
 
-	Demo      demoCmd      `cmd:"" help:"Replay a made-up week under Directive 03/CT-UBND, then serve it."`
-	Serve     serveCmd     `cmd:"" help:"Take reports over HTTP, close the days, keep the views."`
-	Init      initCmd      `cmd:"" help:"Create a data directory with its first administrator."`
-	Token     tokenCmd     `cmd:"" help:"Create, list and revoke API tokens."`
-	Import    importCmd    `cmd:"" help:"Take a day's reports from a JSON or CSV file, all or none."`
-	History   historyCmd   `cmd:"" help:"What a unit reported for a day, as known at an instant."`
-	Answer    answerCmd    `cmd:"" help:"Who is answerable for a unit's figures of a day."`
-	Breaches  breachesCmd  `cmd:"" help:"Reports that were missing, late or unsigned."`
-	Synthesis synthesisCmd `cmd:"" help:"The roll-ups of a day, and what each number is made of."`
-	Rebuild   rebuildCmd   `cmd:"" help:"Drop the views and make them again from the log."`
-	Verify    verifyCmd    `cmd:"" help:"Check the log and every view against it."`
-	Receipt   receiptCmd   `cmd:"" help:"Write what proves that an event is in the ledger."`
-	Export    exportCmd    `cmd:"" help:"Write every event as a line of CloudEvents JSON."`
-	Backup    backupCmd    `cmd:"" help:"Copy a data directory, also one in use."`
-	Restore   restoreCmd   `cmd:"" help:"Make a data directory from a backup."`
-	Health    healthCmd    `cmd:"" help:"Ask a running server whether it is ready."`
-	Bench     benchCmd     `cmd:"" help:"Measure this machine against limits taken in the same run."`
-	Settings  configCmd    `cmd:"" name:"config" help:"Show every setting and where its value comes from."`
+	Demo        demoCmd        `cmd:"" help:"Replay a made-up week under Directive 03/CT-UBND, then serve it."`
+	Serve       serveCmd       `cmd:"" help:"Take reports over HTTP, close the days, keep the views."`
+	Init        initCmd        `cmd:"" help:"Create a data directory with its first administrator."`
+	Token       tokenCmd       `cmd:"" help:"Create, list and revoke API tokens."`
+	Import      importCmd      `cmd:"" help:"Take a day's reports from a JSON or CSV file, all or none."`
+	History     historyCmd     `cmd:"" help:"What a unit reported for a day, as known at an instant."`
+	Answer      answerCmd      `cmd:"" help:"Who is answerable for a unit's figures of a day."`
+	Breaches    breachesCmd    `cmd:"" help:"Reports that were missing, late or unsigned."`
+	Synthesis   synthesisCmd   `cmd:"" help:"The roll-ups of a day, and what each number is made of."`
+	Rebuild     rebuildCmd     `cmd:"" help:"Make the views again from the log, compare, and switch."`
+	Verify      verifyCmd      `cmd:"" help:"Check the log and every view against it."`
+	Projections projectionsCmd `cmd:"" help:"Where the views stand, and what they could not apply."`
+	Schema      schemaCmd      `cmd:"" help:"Check what was released, and begin a new version."`
+	Receipt     receiptCmd     `cmd:"" help:"Write what proves that an event is in the ledger."`
+	Export      exportCmd      `cmd:"" help:"Write every event as a line of CloudEvents JSON."`
+	Backup      backupCmd      `cmd:"" help:"Copy a data directory, also one in use."`
+	Restore     restoreCmd     `cmd:"" help:"Make a data directory from a backup."`
+	Health      healthCmd      `cmd:"" help:"Ask a running server whether it is ready."`
+	Bench       benchCmd       `cmd:"" help:"Measure this machine against limits taken in the same run."`
+	Settings    configCmd      `cmd:"" name:"config" help:"Show every setting and where its value comes from."`
 }
 
 // app is what every command is given.
