@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -201,9 +202,21 @@ func (r *reader) officesOf(p domain.PersonID) (map[int64]bool, error) {
 	})
 }
 
-// answers reports whether a person answers for the record, as head or because the office below was vacant.
+// answerable is who answers for what a version changed (rule 8).
+func (r *reader) answerable(a AnswerRecord, changedIn VersionRow) (HeadRef, error) {
+	if changedIn.Version == 1 {
+		return a.HeadDeadline, nil
+	}
+	return r.headAt(a.Unit, a.Parent, at(changedIn.RecordedAt), headAt(changedIn.RecordedAt))
+}
+
+// answers reports whether a person answers for the record or one of its figures, as head or because the office below was
+// vacant.
 func (a AnswerRecord) answers(p domain.PersonID) bool {
-	h := a.Answerable
+	return a.Answerable.is(p) || slices.ContainsFunc(a.Figures, func(f AnsweredFigure) bool { return f.Answerable.is(p) })
+}
+
+func (h HeadRef) is(p domain.PersonID) bool {
 	for h.Vacant && h.Above != nil {
 		h = *h.Above
 	}
@@ -276,6 +289,11 @@ func (r *reader) answer(x row) (AnswerRecord, error) {
 		newest := versions[len(versions)-1]
 		a.Filer, a.EventID, a.Missing = &newest.Filer, newest.EventID, newest.Missing
 		a.Figures = r.figures(k.Form, versions)
+		for i, f := range a.Figures {
+			if a.Figures[i].Answerable, err = r.answerable(a, versions[f.ChangedIn-1]); err != nil {
+				return a, err
+			}
+		}
 		if a.Children, err = r.children(x, newest); err != nil {
 			return a, err
 		}
@@ -303,7 +321,7 @@ func (r *reader) figures(form domain.FormID, versions []VersionRow) []AnsweredFi
 	add := func(field domain.Field) {
 		if value, ok := newest.Figures[field.Name]; ok && !seen[field.Name] {
 			seen[field.Name] = true
-			out = append(out, AnsweredFigure{field.Name, field.Label, value, f.Scope, changed(field.Name)})
+			out = append(out, AnsweredFigure{Field: field.Name, Label: field.Label, Value: value, Scope: f.Scope, ChangedIn: changed(field.Name)})
 		}
 	}
 	for _, field := range f.Fields {

@@ -246,7 +246,7 @@ type AnswerRecord struct {
 	HeadDeadline HeadRef           `json:"head_at_deadline"`     // answers for keeping the regime, and for version 1
 	HeadSignOff  *HeadRef          `json:"head_at_sign_off,omitempty"`
 	HeadCorrect  *HeadRef          `json:"head_at_correction,omitempty"` // answers for the corrected figures (rule 8)
-	Answerable   HeadRef           `json:"answerable"`                   // who answers for the figures as they stand
+	Answerable   HeadRef           `json:"answerable"`                   // who answers for the newest version; each figure names its own
 	Breaches     []BreachRow       `json:"breaches,omitempty"`
 	Children     []ChildAnswer     `json:"children,omitempty"`
 	Missing      []domain.UnitCode `json:"missing_children,omitempty"`
@@ -264,6 +264,9 @@ type AnsweredFigure struct {
 	Scope domain.Scope   `json:"scope"`
 	// ChangedIn is the version whose correction last changed this figure; 1 when it is as first filed.
 	ChangedIn int `json:"changed_in"`
+	// Answerable is who answers for this figure: the head at the deadline, or, when a correction changed it, the head when
+	// that correction was recorded (rule 8). A later correction of another figure does not move it.
+	Answerable HeadRef `json:"answerable"`
 }
 
 // ChildAnswer is a pinned child of a consolidated report, and who answers for the child's own number (rule 9).

@@ -232,6 +232,22 @@ func queue(units ...domain.UnitCode) shown {
 	}
 }
 
+// figures is who answers for each figure.
+func figures(u domain.UnitCode) shown {
+	return func(t *testing.T, v *Views, known *time.Time) string {
+		t.Helper()
+		p, err := v.Answer(context.Background(), AnswerQuery{Regime: "bluezone", Unit: u, Form: "commune", From: today, To: today, KnownAt: known})
+		must(t, err)
+		var out []string
+		for _, r := range p.Records {
+			for _, f := range r.Figures {
+				out = append(out, f.Field+" "+strings.TrimPrefix(string(f.Answerable.Person.ID), "p_head_"))
+			}
+		}
+		return strings.Join(out, ", ")
+	}
+}
+
 // then is what a view shows after the given facts; known "" asks for everything known.
 type then struct {
 	known string
@@ -274,6 +290,9 @@ func viewsShowTheRules(t *testing.T, place place) {
 		"rule 8: succession rewrites nothing": {openDay().at("14:00").submit("25900", 100, nil).at("2021-02-09 08:00").leave("25900", "p_head_25900", "2021-02-09 08:00").
 			take("25900", "p_new", "2021-02-09 08:00").at("2021-02-10 09:00").correct("25900", 2, 90), []then{
 			{"2021-02-09 12:00", answering("25900"), "deadline 25900; answers 25900"}, {"", answering("25900"), "deadline 25900, corrected p_new; answers p_new"}}},
+		"rule 8: a correction moves who answers for the figures it changed, and no others": {openDay().at("14:00").submit("25900", 100, nil).at("2021-02-09 08:00").leave("25900", "p_head_25900", "2021-02-09 08:00").
+			take("25900", "p_new", "2021-02-09 08:00").at("2021-02-10 09:00").correct("25900", 2, 90), []then{
+			{"2021-02-09 12:00", figures("25900"), "smartphone_users 25900, installed 25900, new_today 25900"}, {"", figures("25900"), "smartphone_users 25900, installed p_new, new_today 25900"}}},
 		"rule 8: a tenure recorded late is known late": {openDay().at("16:30").leave("25900", "p_head_25900", "2021-02-08 12:00").at("2021-02-09 09:00").take("25900", "p_new", "2021-02-08 12:00"), []then{
 			{"16:00", answering("25900"), "deadline 25900; answers 25900"}, {"20:00", answering("25900"), "deadline vacant under 718; answers vacant under 718"},
 			{"", answering("25900"), "deadline p_new; answers p_new"}}},

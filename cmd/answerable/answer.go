@@ -72,6 +72,9 @@ func (a *app) answer(r projections.AnswerRecord) {
 		if f.ChangedIn > 1 {
 			changed = fmt.Sprintf(a.say("sửa ở bản %d", "changed in version %d"), f.ChangedIn)
 		}
+		if who := a.head(f.Answerable); who != a.head(r.Answerable) {
+			changed += a.say("; người chịu trách nhiệm: ", "; answerable: ") + who
+		}
 		g.row("    "+a.say(f.Label.Vi, f.Label.En), f.Value, changed)
 	}
 	g.flush()
