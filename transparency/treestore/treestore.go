@@ -210,6 +210,8 @@ func (s *Store) load(o Options) error {
 		return err
 	case !found:
 		return fmt.Errorf("the tree's own row is missing: %w", eventlog.ErrDamaged)
+	case t.size < 0:
+		return fmt.Errorf("the tree says that it has %d leaves: %w", t.size, eventlog.ErrDamaged)
 	case o.Origin != "" && origin != o.Origin:
 		return fmt.Errorf("the tree is of log %s, not %s: %w", origin, o.Origin, transparency.ErrOrigin)
 	case o.Origin != "" && prefixes != strings.Join(o.Prefixes, "\n"):
