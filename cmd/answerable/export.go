@@ -16,7 +16,8 @@ import (
 
 type exportCmd struct {
 	dataFlag
-	Log    string `help:"Write the transparency log as static files into this directory instead: what any web server can serve and 'notary audit' checks." placeholder:"DIR"`
+	Log      string `help:"Write the transparency log as static files into this directory instead: what any web server can serve and 'notary audit' checks." placeholder:"DIR"`
+	Openings string `help:"Write the opening of every event into this file instead: with them 'notary audit' judges every deadline again. It holds all content; give it to nobody but those entitled to it." placeholder:"FILE"`
 	bundleFlags
 	Output string `short:"o" help:"File to write; '-' is standard output." default:"-" placeholder:"FILE"`
 }
@@ -42,6 +43,9 @@ func (c exportCmd) Run(a *app) (err error) {
 	defer func() { err = errors.Join(err, log.Close()) }()
 	if c.Log != "" {
 		return a.exportLog(dir, log, c.Log)
+	}
+	if c.Openings != "" {
+		return a.exportOpenings(dir, log, c.Openings)
 	}
 	if c.Evidence {
 		return a.exportBundle(dir, log, c.bundleFlags, c.Output)

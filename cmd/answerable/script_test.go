@@ -34,6 +34,10 @@ func TestScripts(t *testing.T) {
 			"field": fieldCommand,
 			"adds":  addsCommand,
 			"has":   hasCommand,
+
+			"value":  valueCommand,
+			"fits":   fitsCommand,
+			"notary": notaryCommand,
 		},
 	})
 }

@@ -21,10 +21,10 @@ func (a *app) verifyEvidence(ctx context.Context, dir string, log eventlog.Log) 
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, r.tree.Close()) }()
-	if err := r.tree.Check(ctx, treestore.CheckOptions{Policy: r.policy}); err != nil {
+	if err := r.reader.Verify(ctx, nil); err != nil {
 		return 0, err
 	}
-	if err := r.reader.Verify(ctx, nil); err != nil {
+	if err := r.tree.Check(ctx, treestore.CheckOptions{Policy: r.policy}); err != nil {
 		return 0, err
 	}
 	return r.tree.Size(), r.checkGuard(ctx)

@@ -108,7 +108,7 @@ func (v *logCheck) check(ctx context.Context, log eventlog.Log, p *progress) err
 		}
 		p.at(v.events)
 		if b.CaughtUp {
-			return nil
+			return v.streams(ctx, log)
 		}
 	}
 	return ctx.Err()
