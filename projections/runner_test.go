@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,12 +27,16 @@ func busyDay() *given {
 // The runner follows what is there and what comes, and a waiting reader sees its own writes.
 func TestRunFollowsAndWakes(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, runFollowsAndWakes)
+}
+
+func runFollowsAndWakes(t *testing.T, place place) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	g, log := busyDay(), newRecorder()
 	half := len(g.facts) / 2
 	log.record(t, g.facts[:half]...)
-	v := openViews(t, t.TempDir(), log, func(c *Config) { c.Metrics, c.BatchSize = prometheus.NewRegistry(), 3 })
+	v := openViews(t, place(t), log, func(c *Config) { c.Metrics, c.BatchSize = prometheus.NewRegistry(), 3 })
 	ended := make(chan error, 1)
 	go func() { ended <- v.Run(ctx) }()
 	for _, f := range g.facts[half:] {
@@ -65,9 +68,9 @@ func TestRunFollowsAndWakes(t *testing.T) {
 
 // A process may end after any batch: the next goes on from the position, and the rows are the same.
 func TestRestartAtAnyPointGoesOn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	propertyOnEveryEngine(t, func(t *rapid.T, place place) {
 		ctx := context.Background()
-		ledger, log, dir := history(t), newRecorder(), tempDir(t)
+		ledger, log, dir := history(t), newRecorder(), place(t)
 		rest := ledger.Facts
 		for len(rest) > 0 {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "recorded")
@@ -101,21 +104,22 @@ func (v *Views) steps(t failer, after eventlog.Position) []step {
 // Rows and position move together or not at all, wherever the database fails.
 func TestRowsAndPositionMoveTogether(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, rowsAndPositionMoveTogether)
+}
+
+func rowsAndPositionMoveTogether(t *testing.T, place place) {
 	ctx := context.Background()
 	g, log := busyDay(), newRecorder()
 	log.record(t, g.facts...)
 	for _, broken := range []string{"obligation", "position", "breach", "signoff", "unit"} {
 		t.Run(broken, func(t *testing.T) {
 			t.Parallel()
-			v := openViews(t, t.TempDir(), log)
+			v := openViews(t, place(t), log)
 			defer closeViews(t, v)
 			steps := v.steps(t, eventlog.Position{})
 			must(t, v.applyBatch(ctx, batch{steps: steps[:14]}))
 			before, at := dump(t, v), v.Position()
-			for _, when := range []string{"INSERT", "UPDATE", "DELETE"} {
-				_, err := v.current.write.Exec(fmt.Sprintf("CREATE TRIGGER fail_%s BEFORE %s ON %s BEGIN SELECT RAISE(ABORT, 'broken'); END", when, when, broken))
-				must(t, err)
-			}
+			mend := breakTable(t, v.current, broken)
 			rest := steps[14:]
 			if broken == "unit" {
 				log := newRecorder()
@@ -131,25 +135,52 @@ func TestRowsAndPositionMoveTogether(t *testing.T) {
 			if d := cmp.Diff(before, dump(t, v)); d != "" || v.Position() != at {
 				t.Fatalf("something moved, to %s:\n%s", v.Position(), d)
 			}
-			for _, when := range []string{"INSERT", "UPDATE", "DELETE"} {
-				_, err := v.current.write.Exec("DROP TRIGGER fail_" + when)
-				must(t, err)
-			}
+			mend()
 			must(t, v.applyBatch(ctx, batch{steps: rest}))
 			must(t, v.Verify(ctx))
 		})
 	}
 }
 
+// breakTable makes a table refuse every change until it is mended.
+func breakTable(t *testing.T, g *generation, table string) (mend func()) {
+	t.Helper()
+	do := func(statement string) {
+		t.Helper()
+		_, err := g.write.Exec(g.sql(statement))
+		must(t, err)
+	}
+	if _, ok := g.dialect.(postgresDialect); ok {
+		do(`CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''broken''; END'`)
+		do("CREATE TRIGGER fail BEFORE INSERT OR UPDATE OR DELETE ON {" + table + "} FOR EACH ROW EXECUTE FUNCTION broken()")
+		return func() { do("DROP TRIGGER fail ON {" + table + "}") }
+	}
+	for _, when := range []string{"INSERT", "UPDATE", "DELETE"} {
+		do("CREATE TRIGGER fail_" + when + " BEFORE " + when + " ON {" + table + "} BEGIN SELECT RAISE(ABORT, 'broken'); END")
+	}
+	return func() {
+		for _, when := range []string{"INSERT", "UPDATE", "DELETE"} {
+			do("DROP TRIGGER fail_" + when)
+		}
+	}
+}
+
 // Two runners on the same views: the position's compare-and-set stops the one that comes second, and nothing of it stays.
 func TestTheSecondRunnerIsFenced(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, theSecondRunnerIsFenced)
+}
+
+func theSecondRunnerIsFenced(t *testing.T, place place) {
 	ctx := context.Background()
-	dir, g, log := t.TempDir(), busyDay(), newRecorder()
+	dir, g, log := place(t), busyDay(), newRecorder()
 	log.record(t, g.facts...)
 	first := openViews(t, dir, log)
 	defer closeViews(t, first)
 	steps := first.steps(t, eventlog.Position{})
+	first.apply.Lock()
+	first.leading = true // it believes to be the only one, and does not look at what others do
+	first.apply.Unlock()
 	must(t, first.applyBatch(ctx, batch{steps: steps[:10]}))
 	second := openViews(t, dir, log)
 	defer closeViews(t, second)
@@ -179,6 +210,10 @@ func (g *given) unreadable(t failer, r *recorder, stream string) {
 // stops and names the event.
 func TestAPoisonedEventParksItsStream(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, aPoisonedEventParksItsStream)
+}
+
+func aPoisonedEventParksItsStream(t *testing.T, place place) {
 	ctx := context.Background()
 	g, log := openDay(), newRecorder()
 	log.record(t, g.facts...)
@@ -189,7 +224,7 @@ func TestAPoisonedEventParksItsStream(t *testing.T) {
 	g.at("14:40").correct("25900", 2, 90).correct("25945", 2, 40)
 	g.at("15:30").submit("718", 130, nil, pin("25900", 2, 90), pin("25945", 2, 40))
 	log.record(t, g.facts[n:]...)
-	v := openViews(t, t.TempDir(), log)
+	v := openViews(t, place(t), log)
 	defer closeViews(t, v)
 	must(t, v.followInBatches(ctx, func() int { return 1000 }))
 
@@ -234,10 +269,14 @@ func TestAPoisonedEventParksItsStream(t *testing.T) {
 // What an earlier program parked is applied by one that can, and then nothing is left of it.
 func TestRetryDrainsWhatWasParked(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, retryDrainsWhatWasParked)
+}
+
+func retryDrainsWhatWasParked(t *testing.T, place place) {
 	ctx := context.Background()
 	g, log := busyDay(), newRecorder()
 	log.record(t, g.facts...)
-	v := openViews(t, t.TempDir(), log)
+	v := openViews(t, place(t), log)
 	defer closeViews(t, v)
 	steps := v.steps(t, eventlog.Position{})
 	poisoned := map[string]error{}
@@ -265,6 +304,10 @@ func TestRetryDrainsWhatWasParked(t *testing.T) {
 // Every stream of the ledger can hold what cannot be applied; what it says of whom is then not determinable.
 func TestWhoIsNotDeterminable(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, whoIsNotDeterminable)
+}
+
+func whoIsNotDeterminable(t *testing.T, place place) {
 	for stream, want := range map[string]string{
 		domain.UnitStream("25900"): "25900", domain.OfficeStream("25900"): "25900", domain.ResultStream("bluezone", "25900"): "25900",
 		domain.RegimeStream("bluezone"): "25900 25945 718", domain.DayStream("bluezone", today): "25900 25945 718", domain.PersonStream("p_head_25900"): "",
@@ -274,7 +317,7 @@ func TestWhoIsNotDeterminable(t *testing.T) {
 		g, log := openDay(), newRecorder()
 		log.record(t, g.facts...)
 		g.at("14:00").unreadable(t, log, stream)
-		v := openViews(t, t.TempDir(), log)
+		v := openViews(t, place(t), log)
 		must(t, v.CatchUp(ctx))
 		p, err := v.Compliance(ctx, ComplianceQuery{Regime: "bluezone"})
 		must(t, err)
@@ -295,6 +338,10 @@ func TestWhoIsNotDeterminable(t *testing.T) {
 // Facts that do not fit together are parked, not folded into something.
 func TestWhatDoesNotFitIsParked(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, whatDoesNotFitIsParked)
+}
+
+func whatDoesNotFitIsParked(t *testing.T, place place) {
 	stray := domain.ReportKey{Regime: "bluezone", Form: "commune", Unit: "99999", Date: today}
 	for name, g := range map[string]*given{
 		"a report nobody owes":            openDay().fact(stray.Stream(), "p", domain.ReportReturned{Version: 1, Reason: "x", ReturnedBy: "p"}),
@@ -309,7 +356,7 @@ func TestWhatDoesNotFitIsParked(t *testing.T) {
 		ctx := context.Background()
 		log := newRecorder()
 		log.record(t, g.facts...)
-		v := openViews(t, t.TempDir(), log)
+		v := openViews(t, place(t), log)
 		must(t, v.followInBatches(ctx, func() int { return 1000 }))
 		if p, err := v.Parked(ctx); err != nil || len(p) != 1 || p[0].EventID != g.facts[len(g.facts)-1].EventID.String() {
 			t.Errorf("%s: parked %+v, %v", name, p, err)
@@ -322,8 +369,12 @@ func TestWhatDoesNotFitIsParked(t *testing.T) {
 // Views of another log, or of more than the log has, are refused, and a rebuild mends them.
 func TestViewsAheadOfTheLogAreRefused(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, viewsAheadOfTheLogAreRefused)
+}
+
+func viewsAheadOfTheLogAreRefused(t *testing.T, place place) {
 	ctx := context.Background()
-	dir, g, log := t.TempDir(), busyDay(), newRecorder()
+	dir, g, log := place(t), busyDay(), newRecorder()
 	log.record(t, g.facts...)
 	v := openViews(t, dir, log)
 	must(t, v.CatchUp(ctx))
@@ -353,24 +404,28 @@ func TestViewsAheadOfTheLogAreRefused(t *testing.T) {
 // Verify names the view, the unit and the day of what was changed behind its back.
 func TestVerifyNamesTheDifference(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, verifyNamesTheDifference)
+}
+
+func verifyNamesTheDifference(t *testing.T, place place) {
 	ctx := context.Background()
 	log := newRecorder()
 	log.record(t, busyDay().facts...)
 	for change, want := range map[string]Difference{
-		`UPDATE obligation SET compliance = replace(compliance, 'on_time', 'late') WHERE compliance LIKE '%on_time%' AND parent = 2`: {View: "compliance", Row: "unit 25900, form commune, day 2021-02-08", Column: "compliance"},
-		`UPDATE obligation SET history = replace(history, ':90', ':91')`:                                                             {View: "history", Row: "unit 25900, form commune, day 2021-02-08", Column: "history"},
-		`UPDATE obligation SET parent = 7 WHERE parent = 1`:                                                                          {View: "obligation", Row: "unit 718, form district, day 2021-02-08", Column: "parent"},
-		`DELETE FROM breach`:                       {View: "breach", Row: "unit 25945, form commune, day 2021-02-08", Column: "all"},
-		`INSERT INTO holder VALUES ('p_x', '718')`: {View: "holder", Row: "p_x 718", Column: "all"},
-		`UPDATE position SET events = events + 1`:  {View: "position", Row: "position", Column: "all"},
-		`UPDATE unit SET search = '' WHERE n = 1`:  {View: "unit", Row: "1", Column: "search"},
-		`DELETE FROM signoff WHERE unit IN (3, 4)`: {View: "signoff", Column: "all"},
-		`UPDATE day SET closed = 5`:                {View: "day", Row: "1", Column: "closed"},
+		`UPDATE {obligation} SET compliance = replace(compliance, 'on_time', 'late') WHERE compliance LIKE '%on_time%' AND parent = 2`: {View: "compliance", Row: "unit 25900, form commune, day 2021-02-08", Column: "compliance"},
+		`UPDATE {obligation} SET history = replace(history, ':90', ':91')`:                                                             {View: "history", Row: "unit 25900, form commune, day 2021-02-08", Column: "history"},
+		`UPDATE {obligation} SET parent = 7 WHERE parent = 1`:                                                                          {View: "obligation", Row: "unit 718, form district, day 2021-02-08", Column: "parent"},
+		`DELETE FROM {breach}`:                       {View: "breach", Row: "unit 25945, form commune, day 2021-02-08", Column: "all"},
+		`INSERT INTO {holder} VALUES ('p_x', '718')`: {View: "holder", Row: "p_x 718", Column: "all"},
+		`UPDATE {position} SET events = events + 1`:  {View: "position", Row: "position", Column: "all"},
+		`UPDATE {unit} SET search = '' WHERE n = 1`:  {View: "unit", Row: "1", Column: "search"},
+		`DELETE FROM {signoff} WHERE unit IN (3, 4)`: {View: "signoff", Column: "all"},
+		`UPDATE {day} SET closed = 5`:                {View: "day", Row: "1", Column: "closed"},
 	} {
-		v := openViews(t, t.TempDir(), log)
+		v := openViews(t, place(t), log)
 		must(t, v.CatchUp(ctx))
 		must(t, v.Verify(ctx))
-		_, err := v.current.write.Exec(change)
+		_, err := v.current.write.Exec(v.current.sql(change))
 		must(t, err)
 		var d *Difference
 		if err := v.Verify(ctx); !errors.As(err, &d) {
@@ -385,10 +440,14 @@ func TestVerifyNamesTheDifference(t *testing.T) {
 // A reader in another process sees what is applied, and the new generation after a rebuild.
 func TestAReaderBesideTheRunner(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, aReaderBesideTheRunner)
+}
+
+func aReaderBesideTheRunner(t *testing.T, place place) {
 	ctx := context.Background()
 	g, log := busyDay(), newRecorder()
 	log.record(t, g.facts[:20]...)
-	v := openViews(t, t.TempDir(), log)
+	v := openViews(t, place(t), log)
 	defer closeViews(t, v)
 	must(t, v.CatchUp(ctx))
 	r, err := OpenReader(ctx, v.config.Path, registry(t))
@@ -413,7 +472,7 @@ func TestAReaderBesideTheRunner(t *testing.T) {
 	if err := r.Run(ctx); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("a reader applied: %v", err)
 	}
-	if _, err := OpenReader(ctx, t.TempDir()+"/none.db", registry(t)); err == nil {
+	if _, err := OpenReader(ctx, viewsIn(place(t)), registry(t)); err == nil {
 		t.Error("opened what is not there")
 	}
 }
@@ -421,11 +480,15 @@ func TestAReaderBesideTheRunner(t *testing.T) {
 // The digest of a day is the same in every ledger with the same facts, and changes with any obligation's standing.
 func TestDigestOfADay(t *testing.T) {
 	t.Parallel()
+	onEveryEngine(t, digestOfADay)
+}
+
+func digestOfADay(t *testing.T, place place) {
 	ctx := context.Background()
 	digest := func(g *given) string {
 		log := newRecorder()
 		log.record(t, g.facts...)
-		v := openViews(t, t.TempDir(), log)
+		v := openViews(t, place(t), log)
 		defer closeViews(t, v)
 		must(t, v.CatchUp(ctx))
 		d, at, err := v.Digest(ctx, "bluezone", today)

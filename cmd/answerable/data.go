@@ -162,7 +162,8 @@ func eachEvent(ctx context.Context, log eventlog.Log, f func(eventlog.Recorded) 
 func (n *node) follow(ctx context.Context) (stop func() error, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- n.views.Run(ctx) }()
+	wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	go func() { ended <- n.views.Lead(ctx, wait) }() // a server that leads does it for us
 	return func() error {
 		cancel()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
