@@ -172,7 +172,8 @@ func openPostgres(ctx context.Context, place string, readOnly bool, logger *zap.
 // processes may start at once.
 func (s *postgresStore) setUp(ctx context.Context) error {
 	var there bool
-	err := s.registry.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL AND EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2)`, pgSchema+".generation", pgReader).Scan(&there)
+	err := s.registry.QueryRowContext(ctx, `SELECT CASE WHEN to_regclass($1) IS NULL THEN false
+		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgSchema+".generation", pgReader, pgSchema).Scan(&there)
 	if err != nil {
 		return s.failed("open", err)
 	}
