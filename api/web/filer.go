@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -393,11 +394,15 @@ func (h *Handler) refused(c *call, x *filing, err error, faults []domain.Fault) 
 		x.Step, x.Title = "note", x.T("interruption")
 	}
 	for _, f := range faults {
-		problem := ui.Problem{Text: f.Text(x.Language)}
 		name, ofField := strings.CutPrefix(f.Pointer, "/figures/")
+		problem := ui.Problem{Text: x.named(f).Text(x.Language)}
 		if f.Code == domain.CodeNoteNeeded {
 			problem.Was, problem.Is = f.Args["was"], f.Args["is"]
-			problem.Text = domain.Finding{Rule: domain.FindingRule(f.Args["rule"]), Field: name}.Describe(x.Language)
+			label := name
+			if i := slices.IndexFunc(x.Inputs, func(in ui.Input) bool { return in.Name == name }); i >= 0 {
+				label = x.Inputs[i].Label
+			}
+			problem.Text = domain.Finding{Rule: domain.FindingRule(f.Args["rule"]), Field: label}.Describe(x.Language)
 		}
 		for i := range x.Inputs {
 			if ofField && x.Inputs[i].Name == name {
@@ -414,6 +419,18 @@ func (h *Handler) refused(c *call, x *filing, err error, faults []domain.Fault) 
 		x.Problems = append(x.Problems, problem)
 	}
 	return c.render(status, x.File)
+}
+
+// named is a fault that calls fields by what stands on the page.
+func (x *filing) named(f domain.Fault) domain.Fault {
+	args := maps.Clone(f.Args)
+	for arg, value := range args {
+		if i := slices.IndexFunc(x.form.Fields, func(field domain.Field) bool { return field.Name == value }); i >= 0 {
+			args[arg] = x.Word(x.form.Fields[i].Label)
+		}
+	}
+	f.Args = args
+	return f
 }
 
 // filedPage confirms what was recorded, and is the slip that is printed.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -159,6 +160,8 @@ func (c *call) signsByPasskey() (bool, error) {
 	return false, nil
 }
 
+var nonceForm = regexp.MustCompile("^[A-Za-z0-9_-]{22}$")
+
 func newNonce() string {
 	b := make([]byte, 16)
 	rand.Read(b) // it never fails: crypto/rand ends the process first
@@ -206,19 +209,22 @@ func (h *Handler) signConfirm(c *call) error {
 
 // signBegin asks the person's passkey to sign the statement as the ledger words it now.
 func (h *Handler) signBegin(c *call) error {
-	p, _, err := h.signing(c, newNonce())
+	in, err := c.scripted()
+	if err != nil {
+		return err
+	}
+	if !nonceForm.MatchString(in.Nonce) { // the page's own, so that what is signed is what stood on it
+		return errForm
+	}
+	p, _, err := h.signing(c, in.Nonce)
 	if err != nil {
 		return err
 	}
 	if p.MayNot != "" {
 		return domain.Refuse(domain.Forbidden, domain.CodeNotInOffice, "", "unit", string(p.Unit), "person", string(c.person.ID))
 	}
-	in, err := c.scripted()
-	if err != nil {
-		return err
-	}
-	if in.Label != p.Digest { // something was filed after the page was shown
-		return domain.Refuse(domain.Precondition, domain.CodeDigest, "/digest", "digest", in.Label, "current", p.Digest)
+	if in.Digest != p.Digest { // something was filed after the page was shown
+		return domain.Refuse(domain.Precondition, domain.CodeDigest, "/digest", "digest", in.Digest, "current", p.Digest)
 	}
 	ceremony, err := h.Accounts.BeginSignature(c.ctx, c.attempt, c.session, p.Statement)
 	if err != nil {

@@ -89,6 +89,8 @@ type fromScript struct {
 	Ceremony string         `json:"ceremony"`
 	Label    string         `json:"label"`
 	Next     string         `json:"next"`
+	Digest   string         `json:"digest"` // of the figures on the page
+	Nonce    string         `json:"nonce"`  // of the statement on the page
 	Response jsontext.Value `json:"response"`
 }
 

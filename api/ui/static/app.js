@@ -36,9 +36,9 @@ for (const section of document.querySelectorAll("[data-passkey], [data-enrol], [
     section.hidden = true;
     continue;
   }
-  const { passkey, enrol, sign, next, digest } = section.dataset;
+  const { passkey, enrol, sign, next, digest, nonce } = section.dataset;
   if (passkey) onPress(section, async () => json(passkey + "/finish", { ...(await assert(passkey, {})), next: next || "" }));
-  if (sign) onPress(section, async () => json(sign + "/finish", await assert(sign, { label: digest })));
+  if (sign) onPress(section, async () => json(sign + "/finish", await assert(sign, { digest, nonce })));
   if (enrol) onPress(section, async () => {
     const c = await json(enrol, {});
     const credential = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(c.options) });
