@@ -104,11 +104,11 @@ func (w *set) open(s step, e domain.DayOpened) error {
 				if err != nil {
 					return err
 				}
-				key := domain.ReportKey{Regime: e.Regime, Form: duty.Form, Unit: code, Date: e.Date}
+				key := domain.ReportKey{Regime: e.Regime, Form: duty.Form, Unit: unit.code, Date: e.Date}
 				n := &slots[j]
 				*n = slot{id: newSlotID(d.n, form, unit.n), unit: unit, above: above, duty: i, report: domain.Report{Key: key},
 					compliance: standings[3*j : 3*j : 3*j+3], answers: answers[2*j : 2*j : 2*j+2], entries: entries[2*j : 2*j : 2*j+2]}
-				if w.slots[n.id] != nil {
+				if w.slots.get(n.id) != nil {
 					continue // a unit owes a form once a day, under the first duty that it holds
 				}
 				w.created(n, d)

@@ -46,6 +46,17 @@ func (o *object) id(n string, v uuid.UUID) {
 	*o = append(b, '"')
 }
 
+// word writes a text that needs no escape: what this program itself has words for. It leaves an empty one out.
+func (o *object) word(n, v string) {
+	if v == "" {
+		return
+	}
+	o.name(n)
+	b := append(*o, '"')
+	b = append(b, v...)
+	*o = append(b, '"')
+}
+
 // number leaves 0 out.
 func (o *object) number(n string, v int64) {
 	if v == 0 {

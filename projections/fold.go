@@ -118,7 +118,7 @@ type set struct {
 	last   eventlog.Recorded
 	events int64 // applied or parked, over all time
 
-	slots    map[slotID]*slot
+	slots    *slotTable
 	units    map[domain.UnitCode]*unitRow
 	unitByN  map[int64]*unitRow
 	forms    map[domain.FormID]int64
@@ -161,7 +161,7 @@ type source interface {
 
 func newSet(from source) *set {
 	return &set{from: from,
-		slots: map[slotID]*slot{}, units: map[domain.UnitCode]*unitRow{}, unitByN: map[int64]*unitRow{},
+		slots: newSlotTable(), units: map[domain.UnitCode]*unitRow{}, unitByN: map[int64]*unitRow{},
 		forms: map[domain.FormID]int64{}, formByN: map[int64]domain.FormID{}, days: map[dayKey]*dayRow{}, dayByN: map[int64]*dayRow{},
 		regimes: map[domain.RegimeID]*regimeRow{}, offices: map[domain.UnitCode]*officeRow{}, persons: map[domain.PersonID]*personRow{},
 		parked: map[string]*parkedRow{}, numbered: numbers{1, 1, 1},
@@ -307,13 +307,13 @@ func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
 }
 
 func (w *set) slot(id slotID) (*slot, error) {
-	if s := w.slots[id]; s != nil || w.from == nil {
+	if s := w.slots.get(id); s != nil || w.from == nil {
 		return s, nil
 	}
 	if err := w.load([]slotID{id}); err != nil {
 		return nil, err
 	}
-	return w.slots[id], nil
+	return w.slots.get(id), nil
 }
 
 // load brings stored obligations into the set; those that are there stay as they are.
@@ -321,7 +321,7 @@ func (w *set) load(ids []slotID) error {
 	if w.from == nil {
 		return nil
 	}
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id slotID) bool { return w.slots[id] != nil })
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id slotID) bool { return w.slots.get(id) != nil })
 	if len(ids) == 0 {
 		return nil
 	}
@@ -334,14 +334,13 @@ func (w *set) load(ids []slotID) error {
 		if err != nil {
 			return err
 		}
-		w.slots[r.id] = s
+		w.slots.put(s)
 	}
 	return nil
 }
 
 // slotsOf gives the obligations that a source names, and those of the set, which the source may not know yet.
 func (w *set) slotsOf(ask func(source) ([]slotID, error), in func(*slot) bool) ([]*slot, error) {
-	var ids []slotID
 	if w.from != nil {
 		stored, err := ask(w.from)
 		if err != nil {
@@ -350,14 +349,10 @@ func (w *set) slotsOf(ask func(source) ([]slotID, error), in func(*slot) bool) (
 		if err := w.load(stored); err != nil {
 			return nil, err
 		}
-		for id := range w.slots {
-			ids = append(ids, id)
-		}
 	}
-	slices.Sort(ids)
 	var out []*slot
-	for _, id := range ids {
-		if s := w.slots[id]; in(s) {
+	for s := range w.slots.all() {
+		if in(s) {
 			out = append(out, s)
 		}
 	}
@@ -394,14 +389,14 @@ func (w *set) slotsBelow(u *unitRow) ([]*slot, error) {
 func (w *set) gather(ids []slotID) []*slot {
 	out := make([]*slot, 0, len(ids))
 	for _, id := range ids {
-		out = append(out, w.slots[id])
+		out = append(out, w.slots.get(id))
 	}
 	return out
 }
 
 // created puts a new obligation into the set.
 func (w *set) created(s *slot, day *dayRow) {
-	w.slots[s.id] = s
+	w.slots.put(s)
 	s.unit.recent = s
 	if w.from == nil {
 		day.slots = append(day.slots, s.id)

@@ -130,14 +130,13 @@ func (n entry) fact(k domain.ReportKey) domain.Fact {
 // appendTail writes the entry without the instant it became known, which only the ordered fold can say: everything else is
 // written by the decoders, in parallel. An act that names a version has that version's digest, so it is not repeated.
 func (n *entry) appendTail(b []byte) ([]byte, error) {
-	o := object(append(b, `"k":`...))
-	o = appendText(o, n.Kind)
+	o := object(append(append(append(b, `"k":"`...), n.Kind...), '"'))
 	o.number("r", int64(n.Received))
 	o.id("e", n.EventID)
 	o.text("a", string(n.Actor))
 	o.text("o", string(n.Role))
 	o.text("c", string(n.Channel))
-	o.text("p", n.Place)
+	o.word("p", n.Place)
 	o.number("v", int64(n.Version))
 	o.number("fv", int64(n.FormVersion))
 	if len(n.Figures) > 0 {

@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
@@ -94,6 +97,52 @@ type slot struct {
 	dirty dirtyParts
 }
 
+// slotTable finds obligations by their ids, in pages by day and form that are indexed by the unit's number: a rebuild looks
+// into it for every fact, mostly into the page it looked into before.
+type slotTable struct {
+	pages map[int64][]*slot
+	last  int64
+	page  []*slot // of last
+}
+
+func newSlotTable() *slotTable { return &slotTable{pages: map[int64][]*slot{}} }
+
+func (t *slotTable) get(id slotID) *slot {
+	n, unit := int64(id)>>unitBits, id.unit()
+	if n != t.last || t.page == nil {
+		t.last, t.page = n, t.pages[n]
+	}
+	if unit >= int64(len(t.page)) {
+		return nil
+	}
+	return t.page[unit]
+}
+
+func (t *slotTable) put(s *slot) {
+	n, unit := int64(s.id)>>unitBits, s.id.unit()
+	page := t.pages[n]
+	if unit >= int64(len(page)) {
+		page = slices.Grow(page, int(unit)+1-len(page))
+		page = page[:min(int64(cap(page)), unit+1024)]
+		t.pages[n] = page
+	}
+	page[unit] = s
+	t.last, t.page = n, page
+}
+
+// all walks through the obligations in the order of their ids.
+func (t *slotTable) all() iter.Seq[*slot] {
+	return func(yield func(*slot) bool) {
+		for _, n := range slices.Sorted(maps.Keys(t.pages)) {
+			for _, s := range t.pages[n] {
+				if s != nil && !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // heldEntry is an entry of the history that is not in its row yet.
 type heldEntry struct {
 	known instant
@@ -143,7 +192,7 @@ func (s *slot) slim() {
 	n := len(s.report.Versions)
 	if n > 0 {
 		v := &s.report.Versions[n-1]
-		v.Content.Figures, v.Findings, v.Note, v.Reason, v.EventID = nil, nil, "", "", ""
+		v.Content.Figures, v.Findings, v.Note, v.Reason, v.EventID, v.Filer, v.Channel = nil, nil, "", "", "", "", ""
 	}
 	if n > 1 {
 		v := &s.report.Versions[n-2]
@@ -151,7 +200,7 @@ func (s *slot) slim() {
 	}
 	if n := len(s.report.SignOffs); n > 0 {
 		x := &s.report.SignOffs[n-1]
-		x.Statement, x.Signature, x.CheckpointSeen, x.Title, x.Digest = "", nil, "", "", ""
+		x.Statement, x.Signature, x.CheckpointSeen, x.Title, x.Digest, x.Signer, x.Authority = "", nil, "", "", "", "", ""
 	}
 	s.report.CommandLog = domain.CommandLog{}
 }

@@ -67,7 +67,7 @@ func (w *set) consolidated(s *slot) error {
 		return err
 	}
 	for _, id := range ids {
-		if child := w.slots[id]; child != nil {
+		if child := w.slots.get(id); child != nil {
 			newest[child.unit.code] = child.version()
 		}
 	}

@@ -151,7 +151,7 @@ func (w *set) rowName(t table, columns []string) string {
 	if _, err := fmt.Sscan(columns[0], &id); err != nil {
 		return columns[0]
 	}
-	s := w.slots[id]
+	s := w.slots.get(id)
 	if s == nil {
 		return "obligation " + columns[0]
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -96,12 +95,11 @@ func (t targetRow) key() string {
 
 func (w *set) slotRows(all bool) []rows {
 	var slots []*slot
-	for _, s := range w.slots {
+	for s := range w.slots.all() {
 		if all || s.dirty != 0 {
 			slots = append(slots, s)
 		}
 	}
-	slices.SortFunc(slots, func(a, b *slot) int { return cmp.Compare(a.id, b.id) })
 	with := func(part dirtyParts, has func(*slot) bool) []*slot {
 		var out []*slot
 		for _, s := range slots {
@@ -220,8 +218,7 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 
 // leaveLists takes out of the sign-off queue what no longer waits, and out of the vacancies what is filled.
 func (g *generation) leaveLists(ctx context.Context, tx *sql.Tx, w *set) error {
-	for _, id := range slices.Sorted(maps.Keys(w.slots)) {
-		s := w.slots[id]
+	for s := range w.slots.all() {
 		if s.dirty&dirtyVacancy != 0 && !s.vacant {
 			if _, err := tx.ExecContext(ctx, g.sql(`DELETE FROM {vacancy} WHERE unit = ? AND id = ?`), s.above.n, int64(s.id)); err != nil {
 				return fmt.Errorf("projections: write vacancy: %w", err)
@@ -355,5 +352,5 @@ func (w *set) settle() {
 	for _, p := range w.parked {
 		p.dirty = false
 	}
-	w.slots, w.persons, w.targets, w.newForms = map[slotID]*slot{}, map[domain.PersonID]*personRow{}, nil, nil
+	w.slots, w.persons, w.targets, w.newForms = newSlotTable(), map[domain.PersonID]*personRow{}, nil, nil
 }
