@@ -9,17 +9,24 @@ RACED    := /(accounts|api|appstate|commands|eventlog|projections|transparency)(
 SERVING  := ^(TestServeClosesTheDay|TestAServerLeavesTheReadersAlone)$$
 TIMEOUT  := 20m
 
-.PHONY: help test format vet shape plain raced build demo bench fuzz
+.PHONY: help test tools format vet shape plain raced build demo bench fuzz
 
 help:
+	@echo 'make tools   a browser and a database server for the tests, where apt-get may install them'
 	@echo 'make test    everything a change must pass: format, vet, shape of the code, all tests'
 	@echo 'make demo    the demonstration, on http://127.0.0.1:8080'
 	@echo 'make build   the programs, into this folder'
 	@echo 'make bench   the benchmarks; results go to bench/out'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME) each'
 
-test: format vet shape plain raced
+test: tools format vet shape plain raced
 	@echo 'make test: all passed'
+
+# A browser and a database server for the tests that want them. Only where it may, and what it cannot get is skipped later.
+tools:
+	@missing=; command -v chromium >/dev/null || missing="$$missing chromium"; ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "== installing$$missing"; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing fonts-dejavu-core >/dev/null; } || echo "not installed:$$missing"; fi
 
 format:
 	@echo '== gofmt'

@@ -141,6 +141,7 @@ type Account struct {
 	PasskeysWork bool
 	HasPassword  bool
 	Problem      string
+	Saved        bool // what was asked for was done
 	Roles        []AccountRole
 	Sessions     []AccountSession
 	Passkeys     []AccountPasskey

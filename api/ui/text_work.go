@@ -19,6 +19,7 @@ var peopleTexts = map[string]domain.Wording{
 	"role_office":     {Vi: "người được giao ký", En: "signing by authority"},
 	"problem":         {Vi: "Có vấn đề", En: "There is a problem"},
 	"done":            {Vi: "Đã ghi vào sổ.", En: "Recorded in the ledger."},
+	"saved":           {Vi: "Đã thực hiện.", En: "Done."},
 	"now":             {Vi: "Hiện tại", En: "Now"},
 
 	"link":          {Vi: "Liên kết dùng một lần", En: "One-time link"},

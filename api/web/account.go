@@ -14,8 +14,7 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 	if err != nil {
 		return err
 	}
-	f.Done = f.Done || c.query.Get("done") != ""
-	p := ui.Account{Frame: f, ID: c.person.ID, Method: string(c.session.Method()), Ends: c.session.EndsAt(), Fresh: c.session.Fresh(c.at), PasskeysWork: h.Accounts.PasskeysWork()}
+	p := ui.Account{Frame: f, Saved: c.query.Get("done") != "", ID: c.person.ID, Method: string(c.session.Method()), Ends: c.session.EndsAt(), Fresh: c.session.Fresh(c.at), PasskeysWork: h.Accounts.PasskeysWork()}
 	if problem != nil {
 		p.Problem = words(problem, f)
 	}

@@ -17,6 +17,10 @@ var skips = []struct {
 		packaged, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 		return err != nil && len(packaged) == 0
 	}},
+	{"api/web/browser_test.go", "the pages in a browser; their HTML is judged without one", "no Chromium is installed (Debian: chromium)", func() bool {
+		_, err := exec.LookPath("chromium")
+		return err != nil
+	}},
 	{"eventlog/esdb/esdbtest/node_test.go", "the test server judged by the official Node client", "Node is not installed, or npm cannot fetch the client, or -short", func() bool {
 		_, err := exec.LookPath("node")
 		return err != nil
