@@ -42,7 +42,7 @@ func (s *Store) saveCheckpoint(c transparency.Checkpoint, n transparency.Note, a
 	if c.Size > s.tail.size {
 		return fmt.Errorf("the tree has %d leaves: %w", s.tail.size, eventlog.ErrInvalid)
 	}
-	end, err := sqlitex.ImmediateTransaction(s.w)
+	end, err := begin(s.w, "IMMEDIATE")
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,11 @@ func (s *Store) read(ctx context.Context, f func(c *sqlite.Conn) error) (err err
 		return err
 	}
 	defer s.pool.Put(c)
-	defer sqlitex.Save(c)(&err)
+	end, err := begin(c, "DEFERRED")
+	if err != nil {
+		return err
+	}
+	defer end(&err)
 	return f(c)
 }
 

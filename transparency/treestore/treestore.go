@@ -173,7 +173,11 @@ func (s *Store) prepare(o Options) error {
 }
 
 func (s *Store) create(o Options) (err error) {
-	defer sqlitex.Save(s.w)(&err)
+	end, err := begin(s.w, "IMMEDIATE")
+	if err != nil {
+		return err
+	}
+	defer end(&err)
 	if err := sqlitex.ExecuteScript(s.w, schema, nil); err != nil {
 		return err
 	}
@@ -311,7 +315,7 @@ func (s *Store) Append(ctx context.Context, size int64, entries []Entry) error {
 }
 
 func (s *Store) append(entries []Entry) (err error) {
-	end, err := sqlitex.ImmediateTransaction(s.w)
+	end, err := begin(s.w, "IMMEDIATE")
 	if err != nil {
 		return err
 	}
