@@ -383,7 +383,7 @@ func TestLinksNoStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	const own = "github.com/answerable-ledger/answerable/"
-	allowed := map[string]bool{own + "cmd/notary": true, own + "transparency": true, own + "transparency/witness": true}
+	allowed := map[string]bool{own + "cmd/notary": true, own + "transparency": true, own + "transparency/witness": true, own + "signing": true}
 	for _, p := range strings.Fields(string(out)) {
 		if strings.HasPrefix(p, own) && !allowed[p] || strings.Contains(p, "sqlite") || p == "database/sql" || p == "modernc.org/libc" {
 			t.Errorf("notary links %s", p)
@@ -394,14 +394,14 @@ func TestLinksNoStore(t *testing.T) {
 func TestBothLanguagesSayEverything(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]words{"vi": vietnamese, "en": english} {
-		for _, kind := range []string{"fork", "older", "other-log", "signature", "commitment", "sequence", "time", "proof", "malformed", "missing", "judgement"} {
+		for _, kind := range []string{"fork", "older", "other-log", "signature", "commitment", "sequence", "time", "proof", "malformed", "missing", "judgement", "bundle"} {
 			if w.kinds[kind] == "" {
 				t.Errorf("%s has no words for %s", name, kind)
 			}
 		}
 		for _, field := range strings.Split(fmt.Sprintf("%q", []string{w.proven, w.witnessedNotProven, w.witnessed, w.loggedNotWitnessed, w.loggedNotProven, w.logged, w.recorded,
 			w.auditGood, w.auditPartly, w.auditUnwitnessed, w.auditNoWitness, w.bad, w.reason, w.place, w.detail, w.log, w.event, w.received, w.recordedAt, w.ledgersClock, w.actor,
-			w.entry, w.entryOf, w.witness, w.unknown, w.content, w.contentMatches, w.contentNotShown, w.root, w.streams, w.checkpoints, w.checkpointsOf, w.span, w.witnessedAt, w.opened, w.daysJudged, w.daysOf, w.judged, w.judgedOf, w.daysNotShown}), " ") {
+			w.entry, w.entryOf, w.witness, w.unknown, w.content, w.contentMatches, w.contentNotShown, w.root, w.streams, w.checkpoints, w.checkpointsOf, w.span, w.witnessedAt, w.opened, w.daysJudged, w.daysOf, w.judged, w.judgedOf, w.daysNotShown, w.bundleWitnessed, w.bundleLogged, w.bundlePending, w.bundleAbout, w.bundleSigned, w.bundleSignedOf, w.bundleUnjudged, w.bundleAnswers}), " ") {
 			if field == `""` {
 				t.Errorf("%s: a word is missing", name)
 			}

@@ -160,7 +160,7 @@ func (e *env) printJSON(v transparency.ReceiptVerdict, wanted transparency.Level
 
 // fault says what was found bad. An error that is no fault goes on as it is.
 func (e *env) fault(err error) error {
-	if !transparency.IsFault(err) && !errors.Is(err, transparency.ErrOlder) {
+	if !transparency.IsFault(err) && !errors.Is(err, transparency.ErrOlder) && !errors.Is(err, errBundle) {
 		var f *transparency.Fault
 		if !errors.As(err, &f) {
 			return err
