@@ -273,15 +273,28 @@ func dumpTables(path string) (map[string][32]byte, error) {
 }
 
 func dumpTable(db *sql.DB, table string, out map[string][32]byte) error {
-	rows, err := db.Query(`SELECT * FROM "` + table + `"`)
+	// As the stores read it: each column as what it was declared, whatever a flip made of its type in the record.
+	described, err := db.Query(`SELECT name, type FROM pragma_table_info(?)`, table)
+	if err != nil {
+		return err
+	}
+	defer described.Close()
+	var columns, casts []string
+	for described.Next() {
+		var name, kind string
+		if err := described.Scan(&name, &kind); err != nil {
+			return err
+		}
+		columns, casts = append(columns, name), append(casts, fmt.Sprintf(`CAST(%q AS %s)`, name, kind))
+	}
+	if err := described.Err(); err != nil {
+		return err
+	}
+	rows, err := db.Query(`SELECT ` + strings.Join(casts, ", ") + ` FROM "` + table + `"`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		return err
-	}
 	values, into := make([]any, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
@@ -292,7 +305,7 @@ func dumpTable(db *sql.DB, table string, out map[string][32]byte) error {
 			return err
 		}
 		for i, v := range values {
-			if v == nil { // in columns that cannot be NULL: the stores read it as they read 0
+			if v == nil { // in columns that cannot be NULL: read as a number it is 0
 				v = int64(0)
 			}
 			s := sha256.Sum256(fmt.Appendf(sums[i], "%T %v\n", v, v))
