@@ -121,6 +121,16 @@ type Link struct {
 	Problem string
 }
 
+// Links makes one-time links, for an administrator.
+type Links struct {
+	Frame
+	For     domain.PersonID // whose link was just made; "" is nobody's
+	Address string          // told once
+	Until   time.Time
+}
+
+func (Links) template() string { return "links" }
+
 // Enrol is what a one-time link lets in to.
 type Enrol struct {
 	Frame

@@ -130,6 +130,7 @@ type Filed struct {
 	Version   *projections.VersionRow // nil: nothing was filed
 	Figures   []Difference
 	MayFile   bool
+	Receipts  bool // the server gives receipts of events
 	Act       string
 }
 

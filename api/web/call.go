@@ -327,6 +327,9 @@ func (c *call) nav() ([]ui.NavItem, error) {
 	if a.Has(domain.RoleAdmin, "") || a.Has(domain.RoleInspector, "") {
 		add("/access", "access")
 	}
+	if a.Has(domain.RoleAdmin, "") {
+		add("/links", "links")
+	}
 	add("/account", "account")
 	return out, nil
 }

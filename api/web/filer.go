@@ -447,7 +447,7 @@ func (h *Handler) filedPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Filed{Frame: f, Slot: slot(key), UnitName: history.UnitName, FormTitle: h.formTitle(f, key.Form), MayFile: c.actor.Has(domain.RoleFiler, key.Unit) || c.actor.Has(domain.RoleDistrict, key.Unit), Act: reportURL(key)}
+	p := ui.Filed{Frame: f, Slot: slot(key), UnitName: history.UnitName, FormTitle: h.formTitle(f, key.Form), MayFile: c.actor.Has(domain.RoleFiler, key.Unit) || c.actor.Has(domain.RoleDistrict, key.Unit), Receipts: h.Receipts, Act: reportURL(key)}
 	for _, report := range history.Reports {
 		p.Row = report.Compliance
 		if n := len(report.Versions); n > 0 {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -29,7 +31,7 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 		"queue": all, "answers": all, "sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers, "explain": signers, "explain-send": signers,
 		"inspect": only("district", "district_far", "department", "inspector"), "report": readers, "search": oversight,
 		"grid": oversight, "judge": oversight, "excuse": only("department"), "uphold": only("department"), "progress": oversight, "totals": oversight, "issue": only("department"),
-		"operations": only("department", "inspector", "admin"), "retry": only("admin"), "access": only("inspector", "admin"),
+		"operations": only("department", "inspector", "admin"), "retry": only("admin"), "access": only("inspector", "admin"), "links": only("admin"), "link-issue": only("admin"),
 		"district": only("district", "department"), "remind": only("district", "department"),
 	}
 	sessions := map[string]*browser{}
@@ -167,6 +169,28 @@ func TestSessions(t *testing.T) {
 	if !strings.Contains(r.Body.String(), `value="&lt;b&gt;filer"`) {
 		t.Error("the name that was typed is not kept")
 	}
+}
+
+// TestLinks: an administrator's link lets its person set a password and sign in with it, once.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin, b := w.as("admin"), w.as("")
+	root := admin.send(admin.page("/links"), "/links", url.Values{"person": {"filer"}}, http.StatusOK)
+	code := find(root, func(n *html.Node) bool { return n.Data == "code" && strings.HasPrefix(textOf(n), "/link#") })
+	_, secret, _ := strings.Cut(strings.TrimSpace(textOf(code)), "#")
+	b.send(b.page("/link"), "/link", url.Values{"secret": {"x"}}, http.StatusUnauthorized)
+	root = b.follow(b.page("/link"), "/link", url.Values{"secret": {secret}})
+	b.send(root, "/enrol/password", url.Values{"password": {"123"}}, http.StatusUnprocessableEntity)
+	target, values := b.form(root, "/enrol/password", url.Values{"password": {"mưa rơi trên mái tôn"}})
+	b.want(http.MethodPost, target, values, http.StatusSeeOther)
+	r := b.want(http.MethodPost, "/signin", url.Values{"name": {"filer"}, "password": {"mưa rơi trên mái tôn"}}, http.StatusSeeOther)
+	if r.Header().Get("Location") != "/home" {
+		t.Error(r.Header())
+	}
+	b.shows(b.page("/today"), "Báo cáo hôm nay")
+	again := w.as("")
+	again.send(again.page("/link"), "/link", url.Values{"secret": {secret}}, http.StatusUnauthorized)
 }
 
 // TestFailuresAreWhole: what cannot be shown is said on a whole page, in the reader's language.

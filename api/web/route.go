@@ -70,7 +70,7 @@ func (h *Handler) table() []*route {
 		post("excuse", reportPath+"/excuse", h.excuse), post("uphold", reportPath+"/uphold", h.uphold),
 		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), post("issue", "/totals/issue", h.issue),
 		get("operations", "/operations", h.operationsPage), post("retry", "/operations/retry", h.retry),
-		get("access", "/access", h.accessPage),
+		get("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
 
 		read("district", "/district", h.districtPage), post("remind", reportPath+"/remind", h.remind),
 	}
@@ -140,6 +140,7 @@ func policy() map[string]rule {
 		"grid": oversight, "judge": oversight, "excuse": department, "uphold": department,
 		"progress": oversight, "totals": oversight, "issue": department,
 		"operations": operators, "retry": {allow: only(all, domain.RoleAdmin)},
+		"links": {allow: only(all, domain.RoleAdmin)}, "link-issue": {allow: only(all, domain.RoleAdmin)},
 		"access": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)},
 
 		"district": {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},

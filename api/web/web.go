@@ -57,6 +57,8 @@ type Config struct {
 
 	// Demo marks every figure as synthetic. Whether one may sign in without proof, Accounts knows.
 	Demo bool
+	// Receipts says that Next gives receipts of events under /v1/receipts/.
+	Receipts bool
 	// DemoPersons are listed on the demonstration's page of persons to sign in as; of them, those who are synthetic.
 	DemoPersons []domain.PersonID
 	// Checkpoint is the newest checkpoint of the log, which a statement to sign names; nil names none.

@@ -50,7 +50,7 @@ func (a *app) withPages(n *node, state *appstate.State, how serving, signing enr
 		return nil, err
 	}
 	return web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Next: api,
-		Demo: how.demo, DemoPersons: how.persons})
+		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence})
 }
 
 // pagesOf is how a node's pages are served.
