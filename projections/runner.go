@@ -240,19 +240,24 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 // prefetch loads the obligations that the steps name, some hundred to a query.
 func (w *set) prefetch(steps []step) error {
 	var ids []slotID
+	opens := map[dayKey]bool{} // by these steps: asking for it again for each of its reports would only take time
 	for _, s := range steps {
-		if s.entry == nil {
+		k := dayKey{s.key.Regime, s.key.Date}
+		if s.entry == nil || opens[k] {
 			continue
 		}
-		day, err := w.day(dayKey{s.key.Regime, s.key.Date})
+		day, err := w.day(k)
 		if err != nil {
 			return err
+		}
+		if opens[k] = day == nil; opens[k] {
+			continue
 		}
 		unit, err := w.unit(s.key.Unit)
 		if err != nil {
 			return err
 		}
-		if form := w.forms[s.key.Form]; day != nil && unit != nil && form != 0 {
+		if form := w.forms[s.key.Form]; unit != nil && form != 0 {
 			ids = append(ids, newSlotID(day.n, form, unit.n))
 		}
 	}

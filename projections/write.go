@@ -218,15 +218,20 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 
 // leaveLists takes out of the sign-off queue what no longer waits, and out of the vacancies what is filled.
 func (g *generation) leaveLists(ctx context.Context, tx *sql.Tx, w *set) error {
+	var filled, signed []any // unit, id, unit, id, …
 	for s := range w.slots.all() {
 		if s.dirty&dirtyVacancy != 0 && !s.vacant {
-			if _, err := tx.ExecContext(ctx, g.sql(`DELETE FROM {vacancy} WHERE unit = ? AND id = ?`), s.above.n, int64(s.id)); err != nil {
-				return fmt.Errorf("projections: write vacancy: %w", err)
-			}
+			filled = append(filled, s.above.n, int64(s.id))
 		}
 		if s.dirty&dirtyQueue != 0 && !s.waiting {
-			if _, err := tx.ExecContext(ctx, g.sql(`DELETE FROM {signoff} WHERE unit = ? AND id = ?`), s.id.unit(), int64(s.id)); err != nil {
-				return fmt.Errorf("projections: write signoff: %w", err)
+			signed = append(signed, s.id.unit(), int64(s.id))
+		}
+	}
+	for t, keys := range map[string][]any{tableVacancy.Name: filled, tableSignOff.Name: signed} {
+		for some := range slices.Chunk(keys, 2*slotsPerQuery) {
+			query := g.sql(`DELETE FROM {` + t + `} WHERE ` + strings.TrimSuffix(strings.Repeat("unit = ? AND id = ? OR ", len(some)/2), " OR "))
+			if _, err := tx.ExecContext(ctx, query, some...); err != nil {
+				return fmt.Errorf("projections: write %s: %w", t, err)
 			}
 		}
 	}
