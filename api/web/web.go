@@ -29,7 +29,6 @@ import (
 // Views is what the pages ask of the read side.
 type Views interface {
 	Compliance(ctx context.Context, q projections.ComplianceQuery) (projections.CompliancePage, error)
-	Board(ctx context.Context, regime domain.RegimeID, date domain.Date, known *time.Time) (projections.DayBoard, error)
 	History(ctx context.Context, q projections.HistoryQuery) (projections.History, error)
 	Answer(ctx context.Context, q projections.AnswerQuery) (projections.AnswerPage, error)
 	Breaches(ctx context.Context, q projections.BreachQuery) (projections.BreachPage, error)
