@@ -50,7 +50,7 @@ func (h *Handler) breachRoutes() []*route {
 			params: []param{date("from", "First day."), date("to", "Last day."), id("unit", "One unit."), id("parent", "The units reporting through this one."),
 				{name: "kind", kind: paramChoice, choices: []string{"missing", "late", "unsigned"}, doc: "One kind."},
 				{name: "outcome", kind: paramChoice, choices: []string{"standing", "withdrawn", "explained", "excused", "upheld"}, doc: "One outcome."},
-				paramKnownAt, paramAt, paramCursor, paramPage},
+				paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage},
 			answer: projections.BreachPage{}, handle: h.listBreaches},
 	}
 }
@@ -62,7 +62,7 @@ func (h *Handler) listBreaches(c *call) error {
 	}
 	page, err := h.Views.Breaches(c.ctx, projections.BreachQuery{Regime: domain.RegimeID(c.path("regime")), From: c.query.date("from"), To: c.query.date("to"),
 		Unit: domain.UnitCode(c.query.text("unit")), Parent: domain.UnitCode(c.query.text("parent")), Kind: domain.BreachKind(c.query.text("kind")),
-		Outcome: c.query.text("outcome"), KnownAt: c.query.instant("known_at"), After: after, Limit: c.query.limit()})
+		Outcome: c.query.text("outcome"), AsOf: c.query.date("as_of"), KnownAt: c.query.instant("known_at"), After: after, Limit: c.query.limit()})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/projections"
@@ -16,7 +15,7 @@ func statuses() []string {
 func (h *Handler) complianceRoutes() []*route {
 	return []*route{
 		{id: "board", method: http.MethodGet, path: dayPath + "/board", tag: "queries", summary: "The day's counts, in all and per area", answer: projections.DayBoard{},
-			params: []param{id("area", "One area only; who sees one area alone must name it."), paramKnownAt, paramAt}, handle: h.board},
+			params: []param{id("area", "One area only; who sees one area alone must name it."), paramAsOf, paramKnownAt, paramAt}, handle: h.board},
 		{id: "compliance", method: http.MethodGet, path: "/v1/regimes/{regime}/compliance", tag: "queries", summary: "Where each obligation stands", answer: projections.CompliancePage{},
 			params: []param{date("date", "One day."), date("from", "First day."), date("to", "Last day."), id("unit", "One unit."), id("parent", "The units reporting through this one."), id("form", "One form."),
 				{name: "status", kind: paramChoice, choices: statuses(), doc: "Statuses, joined by commas."}, paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.compliance},
@@ -68,23 +67,10 @@ func (h *Handler) board(c *call) error {
 	if err := c.waitForViews(); err != nil {
 		return err
 	}
-	b, err := h.Views.Board(c.ctx, domain.RegimeID(c.path("regime")), domain.Date(c.path("date")), c.query.instant("known_at"))
+	b, err := h.Views.Board(c.ctx, projections.BoardQuery{Regime: domain.RegimeID(c.path("regime")), Date: domain.Date(c.path("date")),
+		Area: domain.UnitCode(c.query.text("area")), AsOf: c.query.date("as_of"), KnownAt: c.query.instant("known_at")})
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, narrowed(b, domain.UnitCode(c.query.text("area"))))
-}
-
-// narrowed leaves one area of a board, which is then the total too: who sees one area alone learns nothing of the others.
-func narrowed(b projections.DayBoard, area domain.UnitCode) projections.DayBoard {
-	if area == "" {
-		return b
-	}
-	b.Areas = slices.DeleteFunc(slices.Clone(b.Areas), func(x projections.BoardCounts) bool { return x.Area != area })
-	b.Total = projections.BoardCounts{}
-	if len(b.Areas) == 1 {
-		b.Total = b.Areas[0]
-		b.Total.Area, b.Total.AreaName = "", ""
-	}
-	return b
+	return c.answer(http.StatusOK, b)
 }

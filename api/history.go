@@ -13,7 +13,7 @@ func (h *Handler) historyRoutes() []*route {
 			params: []param{id("form", "One form."), paramAsOf, paramKnownAt, paramAt}, handle: h.history},
 		{id: "answers", method: http.MethodGet, path: "/v1/regimes/{regime}/answers", tag: "queries", summary: "The record of item 10: which figures, and who answers for them", answer: projections.AnswerPage{},
 			params: []param{date("date", "One day."), date("from", "First day."), date("to", "Last day."), id("unit", "One unit."), id("form", "One form."), id("person", "What one person answers for."),
-				paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.answers},
+				paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.answers},
 	}
 }
 
@@ -35,7 +35,7 @@ func (h *Handler) answers(c *call) error {
 		return err
 	}
 	q := projections.AnswerQuery{Regime: domain.RegimeID(c.path("regime")), Unit: domain.UnitCode(c.query.text("unit")), Form: domain.FormID(c.query.text("form")),
-		From: c.query.date("from"), To: c.query.date("to"), Person: domain.PersonID(c.query.text("person")), KnownAt: c.query.instant("known_at"), After: after, Limit: c.query.limit()}
+		From: c.query.date("from"), To: c.query.date("to"), Person: domain.PersonID(c.query.text("person")), AsOf: c.query.date("as_of"), KnownAt: c.query.instant("known_at"), After: after, Limit: c.query.limit()}
 	if d := c.query.date("date"); d != "" {
 		q.From, q.To = d, d
 	}

@@ -168,11 +168,11 @@ func (h *Handler) boardPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	board, err := h.Views.Board(c.ctx, r.ID, f.Date, f.KnownAt)
+	board, err := h.Views.Board(c.ctx, projections.BoardQuery{Regime: r.ID, Date: f.Date, Area: p.Area, KnownAt: f.KnownAt})
 	if err != nil {
 		return err
 	}
-	p.Board = narrowed(board, p.Area)
+	p.Board = board
 	rows, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: f.Date, To: f.Date, Parent: p.Area, KnownAt: f.KnownAt, After: after, Limit: pageRows})
 	if err != nil {
 		return err

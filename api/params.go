@@ -56,6 +56,9 @@ var (
 	paramPage    = param{name: "limit", kind: paramLimit, doc: "Rows of a page, 1 to 500; default 100."}
 )
 
+// clockSlack is how far a caller's clock may go before this server's: an instant of "now" is not of the future.
+const clockSlack = time.Minute
+
 func id(name, doc string) param   { return param{name: name, kind: paramID, doc: doc} }
 func date(name, doc string) param { return param{name: name, kind: paramDate, doc: doc} }
 func (p param) must() param       { p.needed = true; return p }
@@ -204,6 +207,10 @@ func (c *call) parseQuery() error {
 		case !p.valid(given[0]):
 			return refuse(http.StatusBadRequest, codeParameter, "name", p.name, "value", given[0], "want", p.want()).in(p.name)
 		}
+	}
+	// Nothing is known of the future: the same question would be answered otherwise when the instant has come.
+	if known := values(query).instant(paramKnownAt.name); known != nil && known.After(c.h.Clock().Add(clockSlack)) {
+		return refuse(http.StatusUnprocessableEntity, codeFuture, "value", query.Get(paramKnownAt.name)).in(paramKnownAt.name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if !slices.ContainsFunc(c.route.params, func(p param) bool { return p.name == name }) {

@@ -56,6 +56,15 @@ func about(rt *route, unit, form string) string {
 // wasAdmitted calls a route without a body: an admitted command is then refused for that, and nothing is recorded.
 func wasAdmitted(t *testing.T, w *world, rt *route, as domain.PersonID, path string) bool {
 	t.Helper()
+	var needed []string
+	for _, p := range rt.params {
+		if p.needed && p.kind == paramDate {
+			needed = append(needed, p.name+"="+string(testDay))
+		}
+	}
+	if len(needed) > 0 {
+		path += "?" + strings.Join(needed, "&")
+	}
 	r := w.ask(ask{as: as, method: rt.method, path: path})
 	switch r.Code {
 	case http.StatusUnauthorized, http.StatusForbidden:

@@ -434,3 +434,39 @@ func TestOpenAPI(t *testing.T) {
 		t.Error(cmp.Diff(want, got))
 	}
 }
+
+// TestQueriesRefuseWhatIsNotThere: a misspelt code must not be answered as if nothing had happened, nor the future as if
+// it were known.
+func TestQueriesRefuseWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	w.submit()
+	w.settle()
+	for _, x := range []struct {
+		path   string
+		status int
+		code   string
+	}{
+		{"/v1/regimes/nosuch/breaches", 404, "regime_unknown"},
+		{"/v1/regimes/bluezone/breaches?unit=99999", 404, "unit_unknown"},
+		{"/v1/regimes/bluezone/breaches?from=2021-02-09&to=2021-02-08", 422, "date"},
+		{"/v1/regimes/bluezone/compliance?form=nosuch", 404, "form_unknown"},
+		{"/v1/regimes/bluezone/records?unit=99999", 404, "unit_unknown"},
+		{"/v1/regimes/bluezone/answers?person=nosuch", 404, "person_unknown"},
+		{"/v1/regimes/bluezone/targets?unit=99999", 404, "unit_unknown"},
+		{"/v1/regimes/bluezone/sign-off-queue?unit=99999", 404, "unit_unknown"},
+		{"/v1/regimes/bluezone/days/2021-02-08/board?area=99999", 404, "unit_unknown"},
+		{"/v1/regimes/bluezone/days/2021-02-08/synthesis?area=99999", 404, "unit_unknown"},
+		{"/v1/regimes/nosuch/days", 404, "regime_unknown"},
+		{"/v1/regimes/bluezone/breaches?known_at=2099-01-01T00:00:00Z", 422, "known_at_future"},
+	} {
+		if p := decodeInto[Problem](t, w.want(ask{as: "inspector", path: x.path}, x.status)); p.Code != x.code {
+			t.Errorf("%s: %s, want %s", x.path, p.Code, x.code)
+		}
+	}
+	for _, path := range []string{"answers", "breaches", "compliance", "days/" + string(testDay) + "/board", "days/" + string(testDay) + "/synthesis"} {
+		if p := decodeInto[projections.At](t, w.want(ask{as: "inspector", path: "/v1/regimes/bluezone/" + path + "?as_of=2021-02-09"}, 200)); p.AsOf != "2021-02-09" {
+			t.Errorf("%s does not say as of which day: %+v", path, p)
+		}
+	}
+}

@@ -158,6 +158,9 @@ func (h *Handler) signOffQueue(c *call) error {
 		q.Forms = []domain.FormID{domain.FormID(f)}
 	}
 	if u := c.query.text("unit"); u != "" {
+		if _, err := h.Ledger.Unit(c.ctx, domain.UnitCode(u)); err != nil {
+			return err
+		}
 		q.Units = []domain.UnitCode{domain.UnitCode(u)}
 	} else {
 		units, err := h.Ledger.Units(c.ctx)

@@ -14,7 +14,7 @@ import (
 // Views is what the queries and the pages ask of the read side.
 type Views interface {
 	Compliance(ctx context.Context, q projections.ComplianceQuery) (projections.CompliancePage, error)
-	Board(ctx context.Context, regime domain.RegimeID, date domain.Date, known *time.Time) (projections.DayBoard, error)
+	Board(ctx context.Context, q projections.BoardQuery) (projections.DayBoard, error)
 	UnitRecords(ctx context.Context, q projections.ComplianceQuery) (projections.UnitRecordPage, error)
 	History(ctx context.Context, q projections.HistoryQuery) (projections.History, error)
 	Answer(ctx context.Context, q projections.AnswerQuery) (projections.AnswerPage, error)

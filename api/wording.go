@@ -14,6 +14,7 @@ const (
 	codeCursor          code = "cursor"
 	codeErased          code = "erased"
 	codeEvent           code = "event_unknown"
+	codeFuture          code = "known_at_future"
 	codeNoEvidence      code = "no_evidence"
 	codeNonce           code = "nonce"
 	codeIfMatchFailed   code = "if_match_failed"
@@ -51,6 +52,7 @@ var transportTexts = map[code]explained{
 	codeCursor:          {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Dấu trang không đọc được, hoặc thuộc một truy vấn khác.", En: "The cursor cannot be read, or belongs to another query."}},
 	codeErased:          {domain.Wording{Vi: "Nội dung đã bị xóa", En: "The content was erased"}, domain.Wording{Vi: "Nội dung của sự kiện này đã bị xóa theo quy định; bằng chứng về nó vẫn còn.", En: "The content of this event was erased on purpose; the evidence that it existed stays."}},
 	codeEvent:           {domain.Wording{Vi: "Không tìm thấy", En: "Not found"}, domain.Wording{Vi: "Sổ không có sự kiện “{value}”.", En: "The ledger holds no event “{value}”."}},
+	codeFuture:          {domain.Wording{Vi: "Dữ liệu không hợp lệ", En: "The input is not valid"}, domain.Wording{Vi: "“{value}” nằm trong tương lai; chưa thể biết đến lúc đó sẽ ghi những gì.", En: "“{value}” lies in the future; what will be known then is not known yet."}},
 	codeNoEvidence:      {domain.Wording{Vi: "Không có nhật ký minh bạch", En: "No transparency log"}, domain.Wording{Vi: "Máy chủ này chạy không có nhật ký minh bạch, nên không cấp biên nhận.", En: "This server runs without a transparency log and gives no receipts."}},
 	codeNonce:           {domain.Wording{Vi: "Lời ký đã cũ", En: "The statement is stale"}, domain.Wording{Vi: "Lời ký này đã dùng, đã quá hạn hoặc không do máy chủ cấp; hãy tải lại và ký.", En: "This statement was used, has expired or was not issued here; load it again, then sign."}},
 	codeIfMatchFailed:   {domain.Wording{Vi: "Đã có phiên bản khác", En: "There is another version"}, domain.Wording{Vi: "Báo cáo không phải là bản bạn đã xem; hãy xem lại.", En: "The report is not the one you looked at; look again."}},

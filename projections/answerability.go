@@ -156,7 +156,10 @@ func (v *Views) Answer(ctx context.Context, q AnswerQuery) (AnswerPage, error) {
 		return page, err
 	}
 	limit := limited(q.Limit)
-	page.At, err = v.ask(ctx, "", q.KnownAt, func(r *reader) error {
+	page.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
+		if err := r.knownPerson(q.Person); err != nil {
+			return err
+		}
 		days, err := r.days(q.Regime, q.From, q.To)
 		if err != nil {
 			return err

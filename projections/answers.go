@@ -286,6 +286,7 @@ type AnswerQuery struct {
 	Form     domain.FormID
 	From, To domain.Date
 	Person   domain.PersonID
+	AsOf     domain.Date
 	KnownAt  *time.Time
 	After    string
 	Limit    int
@@ -330,6 +331,7 @@ type BreachQuery struct {
 	Parent   domain.UnitCode
 	Kind     domain.BreachKind
 	Outcome  string
+	AsOf     domain.Date
 	KnownAt  *time.Time
 	After    string
 	Limit    int
@@ -348,6 +350,7 @@ type SynthesisQuery struct {
 	Date    domain.Date
 	Form    domain.FormID
 	Area    domain.UnitCode
+	AsOf    domain.Date
 	KnownAt *time.Time
 }
 

@@ -267,7 +267,7 @@ func BenchmarkPoint(b *testing.B) {
 			return err
 		},
 		"board": func(u domain.UnitCode, d domain.Date) error {
-			_, err := v.Board(ctx, "load", d, nil)
+			_, err := v.Board(ctx, BoardQuery{Regime: "load", Date: d})
 			return err
 		},
 		"synthesis": func(u domain.UnitCode, d domain.Date) error {

@@ -104,7 +104,7 @@ func (v *Views) Breaches(ctx context.Context, q BreachQuery) (BreachPage, error)
 		return page, err
 	}
 	limit := limited(q.Limit)
-	page.At, err = v.ask(ctx, "", q.KnownAt, func(r *reader) error {
+	page.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
 		if err := r.loadForms(); err != nil {
 			return err
 		}
@@ -112,12 +112,12 @@ func (v *Views) Breaches(ctx context.Context, q BreachQuery) (BreachPage, error)
 		if err != nil {
 			return err
 		}
-		unit, err := r.unitNumber(q.Unit)
+		unit, err := r.knownUnit("/unit", q.Unit)
 		if err != nil {
 			return err
 		}
-		parent, err := r.unitNumber(q.Parent)
-		if err != nil || q.Unit != "" && unit == 0 || q.Parent != "" && parent == 0 {
+		parent, err := r.knownUnit("/parent", q.Parent)
+		if err != nil {
 			return err
 		}
 		for _, day := range days {

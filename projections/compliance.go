@@ -194,11 +194,25 @@ func (r *reader) complianceRow(x row) ComplianceRow {
 	return out
 }
 
-// Board counts a day's obligations, in all and per area.
-func (v *Views) Board(ctx context.Context, regime domain.RegimeID, date domain.Date, known *time.Time) (DayBoard, error) {
+// BoardQuery asks for a day's counts. Area "" is every area and the total of all.
+type BoardQuery struct {
+	Regime  domain.RegimeID
+	Date    domain.Date
+	Area    domain.UnitCode
+	AsOf    domain.Date
+	KnownAt *time.Time
+}
+
+// Board counts a day's obligations, in all and per area. Of one area alone it tells nothing of the others: the total is
+// then that area's.
+func (v *Views) Board(ctx context.Context, q BoardQuery) (DayBoard, error) {
+	regime, date := q.Regime, q.Date
 	board := DayBoard{Regime: regime, Date: date}
 	var err error
-	board.At, err = v.ask(ctx, "", known, func(r *reader) error {
+	board.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
+		if _, err := r.knownUnit("/area", q.Area); err != nil {
+			return err
+		}
 		days, err := r.days(regime, date, date)
 		if err != nil || len(days) == 0 {
 			return err
@@ -210,7 +224,7 @@ func (v *Views) Board(ctx context.Context, regime domain.RegimeID, date domain.D
 				return err
 			}
 		}
-		err = r.each(rowsQuery{days: days}, func(x row) (bool, error) {
+		err = r.each(rowsQuery{days: days, parent: q.Area}, func(x row) (bool, error) {
 			if areas[x.parent] == nil {
 				areas[x.parent] = &BoardCounts{}
 			}

@@ -96,7 +96,7 @@ func questions(w domaintest.World) []question {
 	for _, d := range w.Days {
 		qs = append(qs,
 			question{"board", func(ctx context.Context, v *Views, known *time.Time) (any, error) {
-				return v.Board(ctx, w.Regime, d, known)
+				return v.Board(ctx, BoardQuery{Regime: w.Regime, Date: d, KnownAt: known})
 			}},
 			question{"synthesis", func(ctx context.Context, v *Views, known *time.Time) (any, error) {
 				return v.Synthesis(ctx, SynthesisQuery{Regime: w.Regime, Date: d, KnownAt: known})

@@ -124,6 +124,9 @@ func (v *Views) Offices(ctx context.Context, unit domain.UnitCode, known *time.T
 	out := OfficeRow{Unit: unit}
 	var err error
 	out.At, err = v.ask(ctx, "", known, func(r *reader) error {
+		if _, err := r.knownUnit("/unit", unit); err != nil {
+			return err
+		}
 		if out.UnitName, err = r.nameOf(unit, ""); err != nil {
 			return err
 		}

@@ -244,8 +244,15 @@ func (r *reader) person(id domain.PersonID) (PersonRef, error) {
 	return ref, err
 }
 
-// days lists the days of a regime, or of all, in order.
+// days lists the days of a regime, or of all, in order. It refuses a regime that is not there and days in the wrong order:
+// an empty answer would read as if nothing had happened.
 func (r *reader) days(regime domain.RegimeID, from, to domain.Date) ([]*dayRow, error) {
+	if from != "" && to != "" && from > to {
+		return nil, domain.Refuse(domain.Invalid, domain.CodeDate, "/to", "value", string(to))
+	}
+	if err := r.knownRegime(regime); err != nil {
+		return nil, err
+	}
 	where, args := `WHERE opened <= ?`, []any{int64(r.known)}
 	for _, c := range []struct{ column, value string }{{"regime = ?", string(regime)}, {"date >= ?", string(from)}, {"date <= ?", string(to)}} {
 		if c.value != "" {
@@ -289,17 +296,17 @@ func (r *reader) each(q rowsQuery, yield func(row) (bool, error)) error {
 	if err := r.loadForms(); err != nil {
 		return err
 	}
-	unit, err := r.unitNumber(q.unit)
+	unit, err := r.knownUnit("/unit", q.unit)
 	if err != nil {
 		return err
 	}
-	parent, err := r.unitNumber(q.parent)
+	parent, err := r.knownUnit("/parent", q.parent)
 	if err != nil {
 		return err
 	}
-	form := r.forms[q.form]
-	if q.unit != "" && unit == 0 || q.parent != "" && parent == 0 || q.form != "" && form == 0 {
-		return nil
+	form, err := r.knownForm(q.form)
+	if err != nil || q.form != "" && form == 0 {
+		return err
 	}
 	for _, day := range q.days {
 		if day.key.date < q.after.date {

@@ -246,7 +246,7 @@ func aPoisonedEventParksItsStream(t *testing.T, place place) {
 			t.Errorf("%q, want %q", have, x.want)
 		}
 	}
-	board, err := v.Board(ctx, "bluezone", today, nil)
+	board, err := v.Board(ctx, BoardQuery{Regime: "bluezone", Date: today})
 	must(t, err)
 	if b := board.Total; b.NotDeterminable != 1 || b.OnTime != 2 || b.Obligations != 3 {
 		t.Errorf("never compliant: %+v", b)

@@ -26,8 +26,13 @@ func (v *Views) SignOffQueue(ctx context.Context, q SignOffQuery) (QueuePage, er
 			return err
 		}
 		var ids []slotID
+		for _, f := range q.Forms {
+			if _, err := r.knownForm(f); err != nil {
+				return err
+			}
+		}
 		for _, code := range q.Units {
-			n, err := r.unitNumber(code)
+			n, err := r.unitNumber(code) // one that was registered a moment ago has nothing waiting
 			if err != nil {
 				return err
 			}

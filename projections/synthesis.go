@@ -147,7 +147,13 @@ func withUnit(units []domain.UnitCode, u domain.UnitCode) []domain.UnitCode {
 func (v *Views) Synthesis(ctx context.Context, q SynthesisQuery) (Synthesis, error) {
 	out := Synthesis{Regime: q.Regime, Date: q.Date}
 	var err error
-	out.At, err = v.ask(ctx, "", q.KnownAt, func(r *reader) error {
+	out.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
+		if _, err := r.knownUnit("/area", q.Area); err != nil {
+			return err
+		}
+		if _, err := r.knownForm(q.Form); err != nil {
+			return err
+		}
 		days, err := r.days(q.Regime, q.Date, q.Date)
 		if err != nil || len(days) == 0 {
 			return err

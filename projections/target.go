@@ -30,6 +30,12 @@ func (v *Views) Targets(ctx context.Context, q TargetQuery) (TargetPage, error) 
 	var page TargetPage
 	var err error
 	page.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
+		if err := r.knownRegime(q.Regime); err != nil {
+			return err
+		}
+		if _, err := r.knownUnit("/unit", q.Unit); err != nil {
+			return err
+		}
 		where, args := ` WHERE known <= ?`, []any{int64(r.known)}
 		for _, c := range []struct{ column, value string }{{"regime", string(q.Regime)}, {"target", q.Target}, {"unit", string(q.Unit)}, {"date", string(q.Date)}} {
 			if c.value != "" {

@@ -108,6 +108,10 @@ func (v *Views) Units(ctx context.Context, q UnitQuery) (UnitPage, error) {
 	var page UnitPage
 	var err error
 	page.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
+		if _, err := r.knownUnit("/parent", q.Parent); err != nil {
+			return err
+		}
+		r.units, r.codes = map[int64]*readUnit{}, map[domain.UnitCode]int64{} // the parent is no answer
 		where, args := `code > ?`, []any{q.After}
 		if q.Unit != "" {
 			where, args = where+` AND code = ?`, append(args, string(q.Unit))

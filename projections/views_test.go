@@ -194,7 +194,7 @@ func agreesWithDomain(t failer, v *Views, l *domaintest.Ledger) {
 		for _, o := range obligations {
 			agreesOnReport(t, v, l, rows[o.Key], o)
 		}
-		board, err := v.Board(ctx, l.World.Regime, date, nil)
+		board, err := v.Board(ctx, BoardQuery{Regime: l.World.Regime, Date: date})
 		must(t, err)
 		b := board.Total
 		if c := l.Counts(date); b.OnTime != c.OnTime || b.Late != c.Late || b.Missing != c.Missing || b.Exempt != c.Exempt || b.Nil != c.Nil ||

@@ -30,7 +30,7 @@ func (c answerCmd) Run(a *app) error {
 	}
 	return c.ask(a, func(v *projections.Views, known *time.Time) error {
 		page, err := v.Answer(a.ctx, projections.AnswerQuery{Regime: domain.RegimeID(c.Regime), Unit: domain.UnitCode(c.Unit),
-			Form: domain.FormID(c.Form), From: day, To: day, KnownAt: known})
+			Form: domain.FormID(c.Form), From: day, To: day, AsOf: domain.Date(c.AsOf), KnownAt: known})
 		if err != nil {
 			return err
 		}

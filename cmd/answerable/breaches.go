@@ -40,7 +40,7 @@ func (c breachesCmd) Run(a *app) error {
 	}
 	return c.ask(a, func(v *projections.Views, known *time.Time) error {
 		q := projections.BreachQuery{Regime: domain.RegimeID(c.Regime), From: from, To: to, Unit: domain.UnitCode(c.Unit),
-			Parent: domain.UnitCode(c.Parent), Kind: domain.BreachKind(c.Kind), Outcome: c.Outcome, KnownAt: known}
+			Parent: domain.UnitCode(c.Parent), Kind: domain.BreachKind(c.Kind), Outcome: c.Outcome, AsOf: domain.Date(c.AsOf), KnownAt: known}
 		all, err := v.Breaches(a.ctx, q)
 		if err != nil {
 			return err

@@ -272,7 +272,7 @@ func (n *node) summarise(ctx context.Context, x *binhduong.Example, refused int)
 	}
 	slices.Sort(dates)
 	for _, d := range dates {
-		board, err := n.views.Board(ctx, binhduong.Regime, d, nil)
+		board, err := n.views.Board(ctx, projections.BoardQuery{Regime: binhduong.Regime, Date: d})
 		if err != nil {
 			return s, err
 		}

@@ -13,7 +13,6 @@ type historyCmd struct {
 	Unit string `help:"Unit, by its code." required:"" placeholder:"CODE"`
 	Date string `help:"Day reported for." required:"" placeholder:"YYYY-MM-DD"`
 	Form string `help:"Only this form." placeholder:"ID"`
-	AsOf string `help:"Day whose names and tree are shown." placeholder:"YYYY-MM-DD"`
 }
 
 func (historyCmd) Help() string {
@@ -29,13 +28,9 @@ func (c historyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	asOf, err := date("as-of", c.AsOf)
-	if err != nil {
-		return err
-	}
 	return c.ask(a, func(v *projections.Views, known *time.Time) error {
 		h, err := v.History(a.ctx, projections.HistoryQuery{Regime: domain.RegimeID(c.Regime), Unit: domain.UnitCode(c.Unit),
-			Form: domain.FormID(c.Form), Date: day, AsOf: asOf, KnownAt: known})
+			Form: domain.FormID(c.Form), Date: day, AsOf: domain.Date(c.AsOf), KnownAt: known})
 		if err != nil {
 			return err
 		}

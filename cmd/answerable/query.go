@@ -15,12 +15,16 @@ type queryFlags struct {
 	dataFlag
 	Regime  string `help:"Regime asked about." default:"bluezone" placeholder:"ID"`
 	KnownAt string `help:"Answer as known at this instant (RFC 3339); without it as known now." placeholder:"TIME"`
+	AsOf    string `help:"Day whose names and tree are shown; without it the day asked about." placeholder:"YYYY-MM-DD"`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
 
 // ask opens the views of the directory for f.
 func (q queryFlags) ask(a *app, f func(*projections.Views, *time.Time) error) error {
-	known, err := q.knownAt()
+	if _, err := date("as-of", q.AsOf); err != nil {
+		return err
+	}
+	known, err := q.knownAt(a.now())
 	if err != nil {
 		return err
 	}
@@ -35,13 +39,16 @@ func (q queryFlags) ask(a *app, f func(*projections.Views, *time.Time) error) er
 	return errors.Join(f(views, known), views.Close())
 }
 
-func (q queryFlags) knownAt() (*time.Time, error) {
+func (q queryFlags) knownAt(now time.Time) (*time.Time, error) {
 	if q.KnownAt == "" {
 		return nil, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, q.KnownAt)
 	if err != nil {
 		return nil, usagef("--known-at %q is no instant (an example is 2021-02-09T17:00:00+07:00)", q.KnownAt)
+	}
+	if t.After(now) {
+		return nil, usagef("--known-at %s lies in the future; what will be known then is not known yet", q.KnownAt)
 	}
 	t = t.UTC()
 	return &t, nil
@@ -66,6 +73,9 @@ func (a *app) header(what string, at projections.At) {
 		known = local(*at.KnownAt)
 	}
 	a.printf("%s\nnhư đã biết: %s (đến sự kiện %s)\n", "%s\nas known at: %s (up to event %s)\n", what, known, at.Place)
+	if at.AsOf != "" {
+		a.printf("tên và cây đơn vị: theo ngày %s\n", "names and tree: as of %s\n", at.AsOf)
+	}
 }
 
 // person is a person in words.

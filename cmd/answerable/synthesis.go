@@ -29,7 +29,7 @@ func (c synthesisCmd) Run(a *app) error {
 		return err
 	}
 	return c.ask(a, func(v *projections.Views, known *time.Time) error {
-		s, err := v.Synthesis(a.ctx, projections.SynthesisQuery{Regime: domain.RegimeID(c.Regime), Date: day, Form: domain.FormID(c.Form), Area: domain.UnitCode(c.Area), KnownAt: known})
+		s, err := v.Synthesis(a.ctx, projections.SynthesisQuery{Regime: domain.RegimeID(c.Regime), Date: day, Form: domain.FormID(c.Form), Area: domain.UnitCode(c.Area), AsOf: domain.Date(c.AsOf), KnownAt: known})
 		if err != nil {
 			return err
 		}
