@@ -214,3 +214,40 @@ func TestWhatTheStoreCannotNotice(t *testing.T) {
 		})
 	}
 }
+
+// While the key changes both sign; afterwards what the old one signed is still good.
+func TestTheKeyChangesWithAnOverlap(t *testing.T) {
+	t.Parallel()
+	dir := newLedger(t)
+	old, err := os.ReadFile(filepath.Join(dir, policyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldPolicy, exported := filepath.Join(t.TempDir(), "old.txt"), filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(oldPolicy, old, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	audit := func(code int, policy string) {
+		t.Helper()
+		mustRun(t, "export", "--data", dir, "--log", exported)
+		runNotary(t, code, "audit", exported, "--policy", policy, "--forget")
+	}
+	newPolicy := filepath.Join(dir, policyFile)
+	mustRun(t, "key", "begin", "--data", dir)
+	fails(t, exitUsage, "key", "begin", "--data", dir)
+	register(t, dir, "p_1")
+	if err := signNow(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	audit(0, oldPolicy)
+	audit(0, newPolicy)
+	mustRun(t, "key", "finish", "--data", dir)
+	fails(t, exitUsage, "key", "finish", "--data", dir)
+	register(t, dir, "p_2")
+	if err := signNow(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	audit(1, oldPolicy)
+	audit(0, newPolicy)
+	mustRun(t, "verify", "--data", dir)
+}

@@ -46,6 +46,7 @@ type cli struct {
 	Verify      verifyCmd      `cmd:"" help:"Check the log and every view against it."`
 	Projections projectionsCmd `cmd:"" help:"Where the views stand, and what they could not apply."`
 	Schema      schemaCmd      `cmd:"" help:"Check what was released, and begin a new version."`
+	Key         keyCmd         `cmd:"" help:"Change the key that signs the transparency log."`
 	Receipt     receiptCmd     `cmd:"" help:"Write what proves that an event is in the ledger."`
 	Export      exportCmd      `cmd:"" help:"Write every event as a line of CloudEvents JSON."`
 	Backup      backupCmd      `cmd:"" help:"Copy a data directory, also one in use."`

@@ -14,7 +14,6 @@ import (
 
 	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/commands"
-	"github.com/answerable-ledger/answerable/signing/enrolled"
 )
 
 type serveCmd struct {
@@ -78,17 +77,19 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 			return err
 		}
 	}
-	var signing enrolled.Config
 	if proof == nil {
 		a.logger.Warn("no evidence is made: nothing of what is recorded can be proved to outsiders", zap.String("data", n.dir))
-	} else {
-		if proof.place.Signing, err = signingAt(proof.place.Signing, how.site); err != nil {
-			return err
-		}
-		signing = proof.place.Signing
-		if err := n.judgeSignatures(proof.place); err != nil {
-			return err
-		}
+	}
+	// Sign-offs are judged with and without a log of them.
+	place, _, err := readEvidence(n.dir)
+	if err != nil {
+		return err
+	}
+	if place.Signing, err = signingAt(place.Signing, how.site); err != nil {
+		return err
+	}
+	if err := n.judgeSignatures(place); err != nil {
+		return err
 	}
 
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -101,7 +102,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	if err != nil {
 		return err
 	}
-	site, err := a.withPages(n, state, how, signing, handler)
+	site, err := a.withPages(n, state, how, place.Signing, handler)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func TestAServerLeavesTheReadersAlone(t *testing.T) {
 	if n := strings.Count(mustRun(t, "export", "--data", dir), "\n"); n < 4000 {
 		t.Errorf("export gives %d events", n)
 	}
-	for _, args := range [][]string{{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, {"rebuild", "--data", dir}, {"demo", "--once", "--data", dir}} {
+	for _, args := range [][]string{{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, {"rebuild", "--tree", "--data", dir}, {"demo", "--once", "--data", dir}} {
 		if said := fails(t, exitFailed, args...); !strings.Contains(said, "in use by another process") {
 			t.Errorf("%s says %s", args[0], said)
 		}
