@@ -18,6 +18,7 @@ import (
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/sqlite"
 	binhduong "github.com/answerable-ledger/answerable/examples/binhduong-2021"
+	"github.com/answerable-ledger/answerable/projections"
 )
 
 const (
