@@ -113,6 +113,13 @@ func appendCompliance(b []byte, all []complianceState) []byte {
 }
 
 func readCompliance(doc string) ([]complianceState, error) {
+	if all, ok := scanCompliance(doc); ok {
+		return all, nil
+	}
+	return decodeCompliance(doc)
+}
+
+func decodeCompliance(doc string) ([]complianceState, error) {
 	d := jsontext.NewDecoder(strings.NewReader(doc))
 	if _, err := d.ReadToken(); err != nil {
 		return nil, err
