@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -28,7 +27,7 @@ type Evidence interface {
 	Opening(ctx context.Context, e eventlog.Recorded) (transparency.Opening, error)
 	Status(ctx context.Context) (receipts.Status, error)
 	Checkpoints(ctx context.Context) ([]treestore.Signed, error)
-	Consistency(ctx context.Context, old, size int64) (tlog.TreeProof, error)
+	Consistency(ctx context.Context, old int64, newest transparency.Note) (transparency.Consistency, error)
 	Policy() *transparency.Policy
 	Handler(onError func(error)) http.Handler
 }

@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -45,7 +44,7 @@ type Evidence interface {
 	Receipt(ctx context.Context, id uuid.UUID) (receipts.Receipt, error)
 	Opening(ctx context.Context, e eventlog.Recorded) (transparency.Opening, error)
 	Checkpoints(ctx context.Context) ([]treestore.Signed, error)
-	Consistency(ctx context.Context, old, size int64) (tlog.TreeProof, error)
+	Consistency(ctx context.Context, old int64, newest transparency.Note) (transparency.Consistency, error)
 	Policy() *transparency.Policy
 }
 
@@ -319,11 +318,11 @@ func (b *bundle) history(ctx context.Context) error {
 		if x.Size == 0 || x.Size == latest.Size {
 			continue
 		}
-		proof, err := b.Evidence.Consistency(ctx, x.Size, latest.Size)
+		proof, err := b.Evidence.Consistency(ctx, x.Size, latest.Note)
 		if err != nil {
 			return err
 		}
-		b.files[fmt.Sprintf("consistency/%d", x.Size)] = transparency.Consistency{Old: x.Size, Proof: proof, Checkpoint: latest.Note}.Marshal()
+		b.files[fmt.Sprintf("consistency/%d", x.Size)] = proof.Marshal()
 	}
 	b.files["checkpoints"] = kept
 	return nil

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -182,7 +183,7 @@ func spoiledData(t *testing.T, base map[string][]byte, name string) func(int, by
 		files[name] = flipped(base[name], offset, bit)
 		dir := lay(t, files)
 		defer os.RemoveAll(dir)
-		a := &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now}
+		a := &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, stdio: stdio{err: io.Discard}}
 		log, err := a.openLog(dir)
 		if err != nil {
 			return err

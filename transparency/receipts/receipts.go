@@ -272,14 +272,15 @@ func key(id uuid.UUID) uint64 { return binary.BigEndian.Uint64(id[8:]) }
 // Handler serves the log's public files below its prefix.
 func (d *Desk) Handler(onError func(error)) http.Handler { return treestore.Handler(d.o.Tree, onError) }
 
-// Consistency proves that the tree of size size begins with the tree of size old.
-func (d *Desk) Consistency(ctx context.Context, old, size int64) (tlog.TreeProof, error) {
-	if old == 0 || old == size {
-		return nil, nil
+// Consistency proves that the tree of size old is the beginning of the newest checkpoint's.
+func (d *Desk) Consistency(ctx context.Context, old int64, newest transparency.Note) (transparency.Consistency, error) {
+	c := transparency.Consistency{Old: old, Checkpoint: newest}
+	to, err := transparency.ParseCheckpoint(newest.Text)
+	if err == nil && old > 0 && old < to.Size {
+		c.Proof, err = tlog.ProveTree(to.Size, old, d.o.Tree.Hashes(ctx, to.Size))
 	}
-	p, err := tlog.ProveTree(size, old, d.o.Tree.Hashes(ctx, size))
 	if err != nil {
-		return nil, fmt.Errorf("receipts: prove %d to %d: %w", old, size, err)
+		return c, fmt.Errorf("receipts: prove %d to %d: %w", old, to.Size, err)
 	}
-	return p, nil
+	return c, nil
 }
