@@ -55,32 +55,42 @@ func (c *chronicle) add(s step, known instant) error {
 	return nil
 }
 
-// facts reads those that were known at an instant.
-func facts(doc, stream string, known instant) ([]domain.Fact, error) {
+// knownFact is a fact and the instant it became known.
+type knownFact struct {
+	known instant
+	domain.Fact
+}
+
+// chronicledFacts reads a chronicle.
+func chronicledFacts(doc, stream string) ([]knownFact, error) {
 	var all []chronicled
 	if err := json.Unmarshal([]byte(doc), &all); err != nil {
 		return nil, fmt.Errorf("projections: chronicle of %s: %w", stream, err)
 	}
-	var out []domain.Fact
+	out := make([]knownFact, 0, len(all))
 	for _, c := range all {
-		if c.Known > known {
-			break
-		}
 		f, err := schemas.Decode(schemas.Source{Stream: stream, Revision: c.Revision, RecordedAt: c.Recorded.time(),
 			Stored: schemas.Stored{ID: c.EventID, Kind: c.Kind, Data: c.Data, Meta: c.Meta}})
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, f)
+		out = append(out, knownFact{c.Known, f})
 	}
 	return out, nil
 }
 
+// foldKnown folds the facts that were known at an instant.
+func foldKnown[S interface{ Apply(domain.Fact) S }](zero S, fs []knownFact, known instant) S {
+	for _, f := range fs {
+		if f.known <= known {
+			zero = zero.Apply(f.Fact)
+		}
+	}
+	return zero
+}
+
 // state folds a chronicle as known at an instant.
 func state[S interface{ Apply(domain.Fact) S }](zero S, doc, stream string, known instant) (S, error) {
-	fs, err := facts(doc, stream, known)
-	for _, f := range fs {
-		zero = zero.Apply(f)
-	}
-	return zero, err
+	fs, err := chronicledFacts(doc, stream)
+	return foldKnown(zero, fs, known), err
 }

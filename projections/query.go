@@ -150,18 +150,47 @@ func (r *reader) loadUnits(ns ...int64) error {
 	return nil
 }
 
+// unitsWhere reads units. One that has not changed since somebody asked for it is not read again: names are asked for with
+// every row.
 func (r *reader) unitsWhere(where string, args []any) error {
-	return r.query(`SELECT n, code, doc FROM {unit} WHERE `+where, args, func(rows *sql.Rows) error {
+	var changed []any
+	err := r.query(`SELECT n, code, next FROM {unit} WHERE `+where, args, func(rows *sql.Rows) error {
 		u := &readUnit{}
-		var doc string
-		if err := rows.Scan(&u.n, &u.code, &doc); err != nil {
+		var next int
+		if err := rows.Scan(&u.n, &u.code, &next); err != nil {
 			return err
 		}
-		var err error
-		u.Unit, err = state(domain.Unit{}, doc, domain.UnitStream(u.code), r.known)
-		r.units[u.n], r.codes[u.code] = u, u.n
-		return err
+		if known, ok := r.g.units.get(u.n, next, r.known); ok {
+			u.Unit = known
+			r.units[u.n], r.codes[u.code] = u, u.n
+		} else {
+			changed = append(changed, u.n)
+		}
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(changed, slotsPerQuery) {
+		err := r.query(`SELECT n, code, doc FROM {unit} WHERE n IN (`+strings.TrimSuffix(strings.Repeat("?,", len(part)), ",")+`)`, part, func(rows *sql.Rows) error {
+			u := &readUnit{}
+			var doc string
+			if err := rows.Scan(&u.n, &u.code, &doc); err != nil {
+				return err
+			}
+			fs, err := chronicledFacts(doc, domain.UnitStream(u.code))
+			if err != nil {
+				return err
+			}
+			u.Unit = r.g.units.put(u.n, fs, r.known)
+			r.units[u.n], r.codes[u.code] = u, u.n
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unitNumber is the number of a unit, 0 for one that nothing named.

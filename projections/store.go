@@ -181,6 +181,7 @@ type generation struct {
 	dialect     dialect
 	write       *sql.DB // nil for a reader
 	read        *sql.DB
+	units       unitCache
 	// columns are those that each table has, by its name. nil: those of this program. A generation that lacks one that was
 	// there from the start cannot be read.
 	columns  map[string][]string

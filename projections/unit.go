@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -153,4 +154,42 @@ func (u *readUnit) shown(asOf domain.Date) UnitRow {
 		out.Type, out.Name, out.NameEn, out.Parent = p.Type, p.Name, p.NameEn, p.Parent
 	}
 	return out
+}
+
+// unitCache keeps the units that were read from a generation: their facts, and what they fold to. It is asked with the
+// number of facts a unit has, so it never answers with an old one. Safe for concurrent use.
+type unitCache struct {
+	mu  sync.Mutex
+	all map[int64]cachedUnit
+}
+
+type cachedUnit struct {
+	facts []knownFact
+	now   domain.Unit
+}
+
+// get is a unit as known at an instant; false when it was not read since it had that many facts.
+func (c *unitCache) get(n int64, facts int, known instant) (domain.Unit, bool) {
+	c.mu.Lock()
+	u, ok := c.all[n]
+	c.mu.Unlock()
+	if !ok || len(u.facts) != facts {
+		return domain.Unit{}, false
+	}
+	if facts == 0 || u.facts[facts-1].known <= known {
+		return u.now, true
+	}
+	return foldKnown(domain.Unit{}, u.facts, known), true
+}
+
+// put takes a unit that was read, and gives it as known at an instant.
+func (c *unitCache) put(n int64, facts []knownFact, known instant) domain.Unit {
+	u := cachedUnit{facts, foldKnown(domain.Unit{}, facts, forever)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil {
+		c.all = map[int64]cachedUnit{}
+	}
+	c.all[n] = u
+	return foldKnown(domain.Unit{}, facts, known)
 }
