@@ -29,7 +29,7 @@ func (v *Views) Lead(ctx context.Context, beside func(context.Context) error) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, ErrFenced) && !errors.Is(err, ErrNewer) && !errors.Is(err, postgres.ErrLockLost) && !v.transient(err) {
+		if !errors.Is(err, ErrFenced) && !errors.Is(err, ErrNewer) && !errors.Is(err, postgres.ErrLockLost) && !v.transient(err) && !v.store.dialect().full(err) {
 			return err
 		}
 		v.config.Logger.Warn("no longer the process that applies events; trying to be it again", zap.Error(err))

@@ -67,6 +67,11 @@ func (d postgresDialect) index(n int, t table) []string {
 }
 
 func (postgresDialect) missing(err error) bool { return postgres.Code(err) == "42P01" }
+
+// setAside leaves the tables where they are: the server's operator looks after what lies under them.
+func (s *postgresStore) setAside(context.Context, string, time.Time) error { return nil }
+
+func (postgresDialect) damaged(err error) bool { return strings.HasPrefix(postgres.Code(err), "XX") }
 func (postgresDialect) full(err error) bool    { return postgres.Code(err) == "53100" }
 
 func (postgresDialect) transient(err error) bool { return postgres.Transient(err) }

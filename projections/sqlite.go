@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -69,7 +70,19 @@ func (sqliteDialect) transient(err error) bool {
 	return false
 }
 
-func (sqliteDialect) full(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_FULL }
+// full: a disk that is full when the file beside a database has to grow has a code of its own.
+func (sqliteDialect) full(err error) bool {
+	var e *sqlite.Error
+	return errors.Is(err, syscall.ENOSPC) || sqliteCode(err) == sqlite3.SQLITE_FULL || errors.As(err, &e) && e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
+}
+
+func (d sqliteDialect) damaged(err error) bool {
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT:
+		return true
+	}
+	return d.missing(err)
+}
 
 // missing: SQLite has no code of its own for it.
 func (sqliteDialect) missing(err error) bool {
@@ -112,7 +125,9 @@ func uri(path string, readOnly bool) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-func openSQLite(path string, readOnly bool) (store, error) {
+// openSQLite opens the registry. One that cannot be read is set aside when the views are to be mended, with the generations
+// it knew: without it nobody can tell which of them was live.
+func openSQLite(path string, readOnly, mend bool) (store, error) {
 	if readOnly {
 		if _, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("projections: open %s: %w", path, err)
@@ -124,12 +139,33 @@ func openSQLite(path string, readOnly bool) (store, error) {
 	}
 	db.SetMaxOpenConns(1)
 	s := &sqliteStore{path: path, registry: db, readOnly: readOnly}
-	if !readOnly {
-		if _, err := db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`); err != nil {
-			return nil, errors.Join(fmt.Errorf("projections: open %s: %w", path, err), db.Close())
+	if readOnly {
+		return s, nil
+	}
+	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`)
+	if err == nil {
+		var n int
+		err = db.QueryRow(`SELECT COUNT(*) FROM generation`).Scan(&n) // reads a page that the statement above may not
+	}
+	switch d := s.dialect(); {
+	case err == nil:
+		return s, nil
+	case d.full(err):
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	case d.damaged(err) && !mend:
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	case d.damaged(err):
+		ext := filepath.Ext(path)
+		files, _ := filepath.Glob(strings.TrimSuffix(path, ext) + "-[0-9]*" + ext) // the pattern is well formed
+		err = db.Close()
+		for _, file := range append(files, path) { // the registry last: until it is gone, this is tried again
+			err = errors.Join(err, setFileAside(file, time.Now()))
+		}
+		if err == nil {
+			return openSQLite(path, false, false)
 		}
 	}
-	return s, nil
+	return nil, errors.Join(fmt.Errorf("projections: open %s: %w", path, err), db.Close())
 }
 
 func (s *sqliteStore) close() error     { return s.registry.Close() }
@@ -228,7 +264,7 @@ func (s *sqliteStore) open(ctx context.Context, state string) (*generation, erro
 func (s *sqliteStore) connect(g *generation) (err error) {
 	file := s.file(g.n)
 	if _, err := os.Stat(file); err != nil {
-		return fmt.Errorf("projections: generation %d: %w (mend it with: answerable rebuild)", g.n, err)
+		return fmt.Errorf("projections: generation %d: %w (%v)", g.n, ErrDamaged, err)
 	}
 	if !s.readOnly {
 		if g.write, err = sql.Open("sqlite", uri(file, false)); err != nil {
@@ -346,6 +382,32 @@ func (s *sqliteStore) discard(ctx context.Context, state string) error {
 			return fmt.Errorf("projections: registry %s: %w", s.path, err)
 		}
 	}
+	return nil
+}
+
+// setAside keeps the file of a generation that cannot be read for whoever wants to know why, and forgets the generation.
+func (s *sqliteStore) setAside(ctx context.Context, state string, now time.Time) error {
+	return s.alone(ctx, func(ctx context.Context) error {
+		n, err := s.liveNumber(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := setFileAside(s.file(n), now); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if _, err := s.registry.ExecContext(ctx, `DELETE FROM generation WHERE n = ? AND state = ?`, n, state); err != nil {
+			return fmt.Errorf("projections: registry %s: %w", s.path, err)
+		}
+		return nil
+	})
+}
+
+// setFileAside renames a database file; what belonged to it beside it is worth nothing without it.
+func setFileAside(file string, now time.Time) error {
+	if err := os.Rename(file, file+".damaged-"+now.UTC().Format("20060102T150405Z")); err != nil {
+		return fmt.Errorf("projections: set aside: %w", err)
+	}
+	remove(file)
 	return nil
 }
 

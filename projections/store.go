@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 )
@@ -100,6 +101,8 @@ type dialect interface {
 	// missing reports that a table is not there, full that there is no room left.
 	missing(err error) bool
 	full(err error) bool
+	// damaged reports whether what is stored cannot be read, whoever asks and however often.
+	damaged(err error) bool
 	// insert writes rows; conflict is the clause for those that are there already, "" where none can be.
 	insert(ctx context.Context, tx *sql.Tx, generation int, r rows, conflict string) error
 	// clean is a text as the database gives it back.
@@ -120,6 +123,8 @@ type store interface {
 	// begin makes the empty tables of a new generation, open for writing only. What an earlier attempt left goes first.
 	// It is called within alone, as are finish and publish.
 	begin(ctx context.Context, fingerprint string) (*generation, error)
+	// setAside forgets a generation that cannot be read, and keeps what there is of it for whoever wants to know why.
+	setAside(ctx context.Context, state string, now time.Time) error
 	// finish makes what was written durable and opens the generation as live does.
 	finish(ctx context.Context, g *generation) error
 	// publish makes a generation that stands at a position the live one, in one transaction, and gives the one before it

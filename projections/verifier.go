@@ -12,7 +12,7 @@ func OpenVerifier(ctx context.Context, c Config) (*Views, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := v.generation(ctx); err != nil {
+	if err := v.readable(ctx); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil

@@ -47,7 +47,9 @@ var (
 	// ErrReadOnly: the views were opened by OpenReader.
 	ErrReadOnly = errors.New("the views are open for reading only")
 	// ErrEmpty: nothing was ever applied.
-	ErrEmpty = errors.New("there are no views yet")
+	ErrEmpty = errors.New("there are no views yet: make them with: answerable rebuild")
+	// ErrDamaged: the files of the views cannot be read, or some are gone. The log is whole.
+	ErrDamaged = errors.New("the views are damaged or gone; the log is not: make them again with: answerable rebuild")
 	// ErrCursor: a cursor that this query did not give.
 	ErrCursor = errors.New("not a cursor of this query")
 )
@@ -99,7 +101,7 @@ func OpenReader(ctx context.Context, path string, registry *schemas.Registry) (*
 	if err != nil {
 		return nil, err
 	}
-	if _, err := v.generation(ctx); err != nil {
+	if err := v.readable(ctx); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
@@ -123,7 +125,7 @@ func open(ctx context.Context, c Config, readOnly bool) (*Views, error) {
 	if postgres.Is(c.Path) {
 		store, err = openPostgres(ctx, c.Path, readOnly, c.Logger)
 	} else {
-		store, err = openSQLite(c.Path, readOnly)
+		store, err = openSQLite(c.Path, readOnly, c.Mend)
 	}
 	if err != nil {
 		return nil, err
@@ -138,20 +140,24 @@ func open(ctx context.Context, c Config, readOnly bool) (*Views, error) {
 // start finds the live generation and judges it against the log.
 func (v *Views) start(ctx context.Context) error {
 	if err := v.store.tidy(ctx); err != nil {
-		return err
+		return v.judged(err)
 	}
-	g, err := v.opened(ctx, stateLive)
-	if err != nil && !v.config.Mend {
-		return err
-	}
-	if g == nil || err != nil {
-		if g, err = v.empty(ctx); err != nil {
-			return err
+	g, p, err := v.standing(ctx)
+	if err != nil && v.config.Mend && !v.store.dialect().full(err) {
+		v.config.Logger.Warn("the views cannot be used and are replaced", zap.Error(err))
+		if g, err = nil, v.judged(err); errors.Is(err, ErrDamaged) {
+			err = v.store.setAside(ctx, stateLive, v.now())
+		} else {
+			err = nil
 		}
 	}
-	p, err := g.position(ctx, g.read)
+	if err == nil && g == nil {
+		if g, err = v.empty(ctx); err == nil {
+			p, err = g.position(ctx, g.read)
+		}
+	}
 	if err != nil {
-		return errors.Join(err, g.close())
+		return v.judged(err)
 	}
 	v.current = g
 	v.moved(p)
@@ -161,6 +167,46 @@ func (v *Views) start(ctx context.Context) error {
 	ctx, v.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	v.watching.Go(func() { v.store.watch(ctx, func() { v.look(ctx) }) })
 	return nil
+}
+
+// standing opens the live generation, if there is one, and reads where it stands.
+func (v *Views) standing(ctx context.Context) (g *generation, p position, err error) {
+	if g, err = v.opened(ctx, stateLive); g == nil || err != nil {
+		return nil, p, err
+	}
+	if p, err = g.position(ctx, g.read); err != nil {
+		return nil, p, errors.Join(err, g.close())
+	}
+	return g, p, nil
+}
+
+// readable tells a reader of damage at once, and not as the answer to a question.
+func (v *Views) readable(ctx context.Context) error {
+	g, err := v.generation(ctx)
+	if err == nil && g.unusable == nil {
+		_, err = g.position(ctx, g.read)
+	}
+	return v.judged(err)
+}
+
+// judged says in this package's words why rows could not be opened, read or written.
+func (v *Views) judged(err error) error {
+	switch d := v.store.dialect(); {
+	case err == nil || errors.Is(err, ErrFull) || errors.Is(err, ErrDamaged):
+		return err
+	case d.full(err):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case d.damaged(err):
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+func (v *Views) now() time.Time {
+	if v.config.Clock == nil {
+		return time.Now()
+	}
+	return v.config.Clock()
 }
 
 // look takes notice of what another process has applied.

@@ -129,10 +129,21 @@ func (a *app) openViews(ctx context.Context, dir string) (*projections.Views, er
 		return nil, err
 	}
 	views, err := projections.OpenReader(ctx, a.inDatabase(dir, viewsFile), registry)
-	if err != nil {
+	if err = viewsGone(dir, err); err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
 	}
 	return views, nil
+}
+
+// viewsGone says that views are gone where the log is there: a directory without either holds no ledger.
+func viewsGone(dir string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if _, e := os.Stat(filepath.Join(dir, ledgerFile)); e != nil {
+		return err
+	}
+	return fmt.Errorf("%w (%v)", projections.ErrDamaged, err)
 }
 
 // openState opens a directory's tokens and kept answers.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections"
 )
 
 // detectLanguage is the language asked for, or the terminal's: the first of LC_ALL, LC_MESSAGES and LANG that is set.
@@ -106,7 +107,10 @@ func explain(err error, lang domain.Language) string {
 	case errors.Is(err, eventlog.ErrInUse):
 		return say("thư mục dữ liệu đang được một tiến trình khác sử dụng; hãy dừng tiến trình đó hoặc chọn thư mục khác bằng --data",
 			"the data directory is in use by another process; stop it, or choose another with --data")
-	case errors.Is(err, eventlog.ErrFull), errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, projections.ErrDamaged), errors.Is(err, projections.ErrEmpty):
+		return say("các bảng tổng hợp bị hỏng hoặc không có, sổ thì còn nguyên; hãy dựng lại bằng 'answerable rebuild'",
+			"the views are damaged or missing, the ledger is not; make them again with 'answerable rebuild'")
+	case errors.Is(err, eventlog.ErrFull), errors.Is(err, projections.ErrFull), errors.Is(err, syscall.ENOSPC):
 		return say("hết dung lượng đĩa; những gì đã xác nhận vẫn còn nguyên, hãy giải phóng dung lượng rồi thử lại",
 			"no space left on the disk; what was acknowledged is still there, make room and try again")
 	case errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):

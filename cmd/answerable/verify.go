@@ -164,7 +164,7 @@ func (v *logCheck) contents(events []eventlog.Recorded) error {
 // verifyViews compares every row of every view with a fresh fold of the log, as far as the views have come.
 func (a *app) verifyViews(dir string, log eventlog.Log, registry *schemas.Registry) error {
 	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: log, Registry: registry, Logger: a.logger})
-	if err != nil {
+	if err = viewsGone(dir, err); err != nil {
 		return err
 	}
 	return errors.Join(views.Verify(a.ctx), views.Close())
