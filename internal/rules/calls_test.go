@@ -134,7 +134,10 @@ func mentions(s source, calls []string) []string {
 // TestTestsDoNotSleep: a test that waits for time to pass is slow here and wrong there. In testing/synctest time is virtual.
 func TestTestsDoNotSleep(t *testing.T) {
 	t.Parallel()
-	reasons := exceptions{"cmd/answerable/kill_test.go": "kills a process at an instant of chance; nothing is asserted about when"}
+	reasons := exceptions{
+		"cmd/answerable/kill_test.go":    "kills a process at an instant of chance; nothing is asserted about when",
+		"cmd/answerable/servers_test.go": "asks other processes again until they answer, and keeps a server away for a while; nothing is asserted about when",
+	}
 	for _, s := range theTree(t).sources {
 		virtual := slices.ContainsFunc(s.file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` })
 		if !s.test || virtual || reasons[s.name] != "" {
