@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -129,7 +131,7 @@ func (h *Handler) correctReport(c *call) error {
 // withReplaces puts the version of If-Match into a correction's body that does not name one.
 func (c *call) withReplaces(raw []byte) ([]byte, error) {
 	rest, isObject := bytes.CutPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{"))
-	if bytes.Contains(raw, []byte(`"replaces"`)) || !isObject {
+	if !isObject || names(raw, "replaces") {
 		return raw, nil
 	}
 	seen, err := c.versionSeen(0, "")
@@ -141,6 +143,28 @@ func (c *call) withReplaces(raw []byte) ([]byte, error) {
 		out = append(out, ',')
 	}
 	return append(out, rest...), nil
+}
+
+// names tells whether a JSON object has a member, however its name is escaped. A text that cannot be read has none; whoever
+// parses it next says what is wrong with it.
+func names(raw []byte, member string) bool {
+	d := jsontext.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.ReadToken(); err != nil {
+		return false
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return false
+		}
+		if name.String() == member {
+			return true
+		}
+		if err := d.SkipValue(); err != nil {
+			return false
+		}
+	}
+	return false
 }
 
 // replaced names the member of a correction's body that holds the version looked at.

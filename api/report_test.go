@@ -302,3 +302,23 @@ func TestUnicodeIsNormalised(t *testing.T) {
 		t.Errorf("%q %q %v", u.Name, u.Type, err)
 	}
 }
+
+// TestReplacesIsAMember: the word in a text of a correction is no statement of the version replaced, and the member is one
+// however its name is written.
+func TestReplacesIsAMember(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"replaces":1,"reason":"x"}`:             true,
+		`{"reason":"x","replaces":2}`:             true,
+		`{"re\u0070laces":1}`:                     true,
+		`{"reason":"the \"replaces\" of it"}`:     false,
+		`{"figures":{"replaces":1},"reason":"x"}`: false,
+		`{`:  false,
+		`[]`: false,
+		``:   false,
+	} {
+		if names([]byte(body), "replaces") != want {
+			t.Errorf("%s: want %t", body, want)
+		}
+	}
+}
