@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -63,6 +64,10 @@ type Handler struct {
 	routes  []*route
 	pages   pages
 	openapi []byte
+
+	// unwritable is when an append was last refused because the log cannot be written, in nanoseconds; 0 since the last
+	// one that was not.
+	unwritable atomic.Int64
 
 	closing     chan struct{} // closed when feeds are to end
 	closingOnce sync.Once

@@ -105,6 +105,9 @@ func (c *call) recorded(cmd commands.Command, result commands.Result, err error)
 		return err
 	}
 	events := result.Events
+	if !result.Repeat {
+		c.h.unwritable.Store(0)
+	}
 	if result.Repeat {
 		if events, err = c.recordedBefore(cmd, result); err != nil {
 			return err

@@ -189,6 +189,15 @@ func (h *Handler) streamEvents(c *call) error {
 		if after, err = eventlog.ParsePosition(place); err != nil {
 			return refuse(http.StatusBadRequest, codePosition, "value", place).in("Last-Event-ID")
 		}
+		// A place that is not there yet is one of another ledger, or of this one before it was restored: its reader must
+		// begin anew, and would else wait in silence for what it has never seen.
+		head, err := h.Log.Head(c.ctx)
+		if err != nil {
+			return fmt.Errorf("api: follow the events after %s: %w", after, err)
+		}
+		if after.Compare(head) > 0 {
+			return refuse(http.StatusConflict, codeBeyond, "value", place, "head", head.String()).in("Last-Event-ID")
+		}
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
@@ -243,7 +252,7 @@ func (h *Handler) streamEvents(c *call) error {
 		case <-h.closing:
 			return nil
 		case <-tick.C:
-			if _, err := h.authenticate(c.r, h.Clock()); err != nil { // revoked or expired meanwhile
+			if h.stillAdmitted(c) != nil {
 				return nil
 			}
 			if send([]byte(": \n\n")) != nil {

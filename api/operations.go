@@ -65,6 +65,10 @@ func (h *Handler) operationRoutes() []*route {
 	}
 }
 
+// unwritableFor is how long a refused append speaks against this server. Nothing else is asked of the disk: then requests
+// come again, and the first of them finds out whether there is room.
+const unwritableFor = 30 * time.Second
+
 // ready tells a load balancer whether to send requests here. It says nothing that is not for everybody.
 func (h *Handler) ready(c *call) error {
 	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
@@ -72,6 +76,8 @@ func (h *Handler) ready(c *call) error {
 	out, status := Health{Status: "ready", Log: "reachable"}, http.StatusOK
 	if _, err := h.Log.Head(ctx); err != nil {
 		out.Status, out.Log, status = "not ready", "unreachable", http.StatusServiceUnavailable
+	} else if since := h.unwritable.Load(); since != 0 && h.Clock().Sub(time.Unix(0, since)) < unwritableFor {
+		out.Status, out.Log, status = "not ready", "not writable", http.StatusServiceUnavailable
 	} else if lag, err := h.Views.Lag(ctx); err != nil {
 		out.Status, status = "not ready", http.StatusServiceUnavailable
 	} else {

@@ -319,6 +319,7 @@ func TestFeedResumes(t *testing.T) {
 	w.handler.CloseFeeds()
 	w.want(ask{as: "inspector", path: "/v1/events/stream"}, 200)
 	w.want(ask{as: "inspector", path: "/v1/events/stream?after=x"}, 400)
+	w.want(ask{as: "inspector", path: "/v1/events/stream", headers: map[string]string{"Last-Event-ID": "999999999"}}, 409)
 	w.want(ask{as: "inspector", path: "/v1/events/stream", headers: map[string]string{"Last-Event-ID": "x"}}, 400)
 }
 
@@ -469,4 +470,21 @@ func TestQueriesRefuseWhatIsNotThere(t *testing.T) {
 			t.Errorf("%s does not say as of which day: %+v", path, p)
 		}
 	}
+}
+
+// TestNotReadyWhileTheLogIsFull: a server that refuses every report is not one to send reports to; after a while it is
+// asked again, and says itself how it stands.
+func TestNotReadyWhileTheLogIsFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	w.settle()
+	handle := w.handler.routes[0].handle
+	w.handler.routes[0].handle = func(*call) error { return fmt.Errorf("append: %w", eventlog.ErrFull) }
+	w.want(ask{as: "filer", method: "POST", path: reportURL, body: goodReport}, 503)
+	if h := decodeInto[Health](t, w.want(ask{path: "/readyz"}, 503)); h.Log != "not writable" {
+		t.Errorf("%+v", h)
+	}
+	w.handler.routes[0].handle = handle
+	w.submit()
+	w.want(ask{path: "/readyz"}, 200)
 }

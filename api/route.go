@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
 )
 
 // route is one row of the table of routes: what is served, and what the OpenAPI document says of it.
@@ -136,11 +138,33 @@ func (h *Handler) admit(c *call) error {
 	return c.parseQuery()
 }
 
+// stillAdmitted asks again whether a caller may go on: the token may have been revoked or have expired since, and the role
+// taken away. It is for answers that never end.
+func (h *Handler) stillAdmitted(c *call) error {
+	now := h.Clock()
+	token, err := h.authenticate(c.r, now)
+	if err != nil {
+		return err
+	}
+	person, err := h.Ledger.Person(c.ctx, token.Person)
+	if err != nil {
+		return fmt.Errorf("api: person %s: %w", token.Person, err)
+	}
+	again := *c
+	again.actor = person.ActorAt(now)
+	again.actor.ID = token.Person
+	_, err = h.authorise(c.ctx, &again)
+	return err
+}
+
 // fail answers with an error, as a document or as a page.
 func (h *Handler) fail(c *call, err error) {
 	if c.route.page {
 		h.writeErrorPage(c, err)
 		return
+	}
+	if errors.Is(err, eventlog.ErrFull) || errors.Is(err, eventlog.ErrReadOnly) {
+		h.unwritable.Store(h.Clock().UnixNano())
 	}
 	h.writeProblem(c.x, c.r, err)
 }

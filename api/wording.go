@@ -10,6 +10,7 @@ import (
 type code string
 
 const (
+	codeBeyond          code = "position_beyond_head"
 	codeContended       code = "contended"
 	codeCursor          code = "cursor"
 	codeErased          code = "erased"
@@ -48,6 +49,7 @@ type explained struct{ title, text domain.Wording }
 
 // transportTexts holds the words of the transport's own refusals; those of the domain are in domain/messages.go.
 var transportTexts = map[code]explained{
+	codeBeyond:          {domain.Wording{Vi: "Vị trí không có trong sổ", En: "The position is not in the ledger"}, domain.Wording{Vi: "Vị trí {value} nằm sau sự kiện cuối cùng ({head}); hãy đọc lại từ đầu.", En: "Position {value} lies after the last event ({head}); read again from the beginning."}},
 	codeContended:       {domain.Wording{Vi: "Đang có nhiều người ghi", En: "Too many writers"}, domain.Wording{Vi: "Nhiều người đang ghi cùng một hồ sơ; hãy gửi lại với cùng khóa.", En: "Many are writing to the same record; send it again with the same key."}},
 	codeCursor:          {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Dấu trang không đọc được, hoặc thuộc một truy vấn khác.", En: "The cursor cannot be read, or belongs to another query."}},
 	codeErased:          {domain.Wording{Vi: "Nội dung đã bị xóa", En: "The content was erased"}, domain.Wording{Vi: "Nội dung của sự kiện này đã bị xóa theo quy định; bằng chứng về nó vẫn còn.", En: "The content of this event was erased on purpose; the evidence that it existed stays."}},
