@@ -27,7 +27,11 @@ const (
 
 // postgresDialect keeps every generation in one database. Text is compared by its bytes, as SQLite does: the order of a
 // page must not depend on the server's locale.
-type postgresDialect struct{}
+type postgresDialect struct {
+	// bulk are connections of a generation that nobody reads yet: its rows may come by several at once, in transactions of
+	// their own. nil for others.
+	bulk *sql.DB
+}
 
 func (postgresDialect) bind(query string) string { return dollars(query) }
 
@@ -48,7 +52,8 @@ func (d postgresDialect) create(n int, t table) string {
 	if t.Name == tablePosition.Name {
 		cols = append(cols, d.key(t))
 	}
-	return fmt.Sprintf("CREATE TABLE %s (%s)", d.name(n, t), strings.Join(cols, ", "))
+	// A document of some kilobytes stays in its row as it is: packing it costs more than reading it ever will.
+	return fmt.Sprintf("CREATE TABLE %s (%s) WITH (toast_tuple_target = 8160)", d.name(n, t), strings.Join(cols, ", "))
 }
 
 func (postgresDialect) key(t table) string {
@@ -63,7 +68,14 @@ func (d postgresDialect) index(n int, t table) []string {
 	for _, i := range t.Indexes {
 		out = append(out, i.create(t, d.name(n, t)))
 	}
-	return append(out, "ANALYZE "+d.name(n, t)) // until then the planner knows nothing of the rows
+	var numbers []string
+	for i, c := range t.Columns {
+		if c.Integer || i < t.Key {
+			numbers = append(numbers, c.Name)
+		}
+	}
+	// Until then the planner knows nothing of the rows; and of documents it need not know anything.
+	return append(out, "ANALYZE "+d.name(n, t)+" ("+strings.Join(numbers, ", ")+")")
 }
 
 func (postgresDialect) missing(err error) bool { return postgres.Code(err) == "42P01" }
@@ -90,12 +102,13 @@ func (postgresDialect) patient(ctx context.Context, tx *sql.Tx) error {
 const (
 	pgRowsPerInsert = 100
 	pgCopyFrom      = 400
+	pgRowsPerChunk  = 256
 )
 
 func (d postgresDialect) insert(ctx context.Context, tx *sql.Tx, n int, r rows, conflict string) error {
 	name := d.name(n, r.table)
 	if conflict == "" {
-		return d.copyRows(ctx, tx, name, r)
+		return d.copyAll(ctx, tx, name, r)
 	}
 	if r.n < pgCopyFrom {
 		return insertRows(ctx, tx, d, name, r, conflict, pgRowsPerInsert)
@@ -105,7 +118,7 @@ func (d postgresDialect) insert(ctx context.Context, tx *sql.Tx, n int, r rows, 
 	if _, err := tx.ExecContext(ctx, "CREATE TEMPORARY TABLE batch_"+r.table.Name+" (LIKE "+name+") ON COMMIT DROP"); err != nil {
 		return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
 	}
-	if err := d.copyRows(ctx, tx, beside, r); err != nil {
+	if err := d.copyRows(ctx, tx, beside, r, encodeAhead(ctx, r, pgRowsPerChunk)); err != nil {
 		return err
 	}
 	columns := strings.Join(r.table.columnNames(), ", ")
@@ -115,17 +128,45 @@ func (d postgresDialect) insert(ctx context.Context, tx *sql.Tx, n int, r rows, 
 	return nil
 }
 
-// copyRows writes rows that are not there yet. They are encoded ahead of the connection that takes them.
-func (d postgresDialect) copyRows(ctx context.Context, tx *sql.Tx, name string, r rows) (err error) {
+// copyAll writes rows that are not there yet. They are encoded ahead of the connections that take them, two where that is
+// allowed: what a row costs it costs the server, and that has a process per connection.
+func (d postgresDialect) copyAll(ctx context.Context, tx *sql.Tx, name string, r rows) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	chunks := encodeAhead(ctx, r, pgRowsPerChunk)
+	if d.bulk == nil || r.n < 10*pgRowsPerChunk {
+		return d.copyRows(ctx, tx, name, r, chunks)
+	}
+	beside, err := d.bulk.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("projections: copy %s: %w", r.table.Name, err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := d.copyRows(ctx, beside, name, r, chunks)
+		if err == nil {
+			err = beside.Commit()
+		} else {
+			cancel()
+			err = errors.Join(err, beside.Rollback())
+		}
+		ended <- err
+	}()
+	if err = d.copyRows(ctx, tx, name, r, chunks); err != nil {
+		cancel()
+	}
+	return errors.Join(err, <-ended)
+}
+
+// copyRows writes the chunks it gets of some rows.
+func (d postgresDialect) copyRows(ctx context.Context, tx *sql.Tx, name string, r rows, chunks <-chan chunk) (err error) {
 	stmt, err := tx.PrepareContext(ctx, "COPY "+name+" ("+strings.Join(r.table.columnNames(), ", ")+") FROM STDIN")
 	if err != nil {
 		return fmt.Errorf("projections: copy %s: %w", r.table.Name, err)
 	}
 	defer func() { err = errors.Join(err, stmt.Close()) }()
 	cols := len(r.table.Columns)
-	for c := range encodeAhead(ctx, r, 256) {
+	for c := range chunks {
 		if c.err != nil {
 			return fmt.Errorf("projections: encode %s: %w", r.table.Name, c.err)
 		}
@@ -325,6 +366,7 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 	if err != nil {
 		return nil, fmt.Errorf("projections: %w", err)
 	}
+	g.dialect = postgresDialect{bulk: g.write}
 	statements := []string{"CREATE SCHEMA " + s.schema(g.n)}
 	for _, t := range tables {
 		statements = append(statements, g.dialect.create(g.n, t))
@@ -344,7 +386,7 @@ func (s *postgresStore) finish(ctx context.Context, g *generation) error {
 	if err := g.write.Close(); err != nil {
 		return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
 	}
-	g.write = nil
+	g.write, g.dialect = nil, postgresDialect{}
 	return s.connect(g)
 }
 
