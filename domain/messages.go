@@ -99,12 +99,28 @@ func (f Fault) Text(l Language) string {
 	if l == Vietnamese {
 		s = t.Vi
 	}
+	if f.Code == CodeRoleMissing && f.Args["unit"] == "" {
+		t = everywhere
+		if s = t.En; l == Vietnamese {
+			s = t.Vi
+		}
+	}
 	pairs := make([]string, 0, 2*len(f.Args))
 	for name, value := range f.Args {
+		if role, ok := roleNames[Role(value)]; ok && name == "role" && l == Vietnamese {
+			value = role
+		}
 		pairs = append(pairs, "{"+name+"}", value)
 	}
 	return strings.NewReplacer(pairs...).Replace(s) // in one pass: a value that looks like a {name} stays as it is
 }
+
+// everywhere is CodeRoleMissing where no unit is asked about.
+var everywhere = Wording{Vi: "Cần vai trò “{role}” không giới hạn theo đơn vị.", En: "This needs the role “{role}”, for all units."}
+
+// roleNames are the roles as a Vietnamese text names them.
+var roleNames = map[Role]string{RoleFiler: "người lập báo cáo", RoleHead: "người đứng đầu", RoleDistrict: "cấp huyện", RoleDepartment: "cơ quan chủ trì",
+	RoleInspector: "thanh tra", RoleAdmin: "quản trị", RoleSystem: "hệ thống"}
 
 // Explained reports whether a code has its words; a test asks it of every code.
 func (c Code) Explained() bool { _, ok := texts[c]; return ok }
@@ -131,7 +147,7 @@ var texts = map[Code]Wording{
 	CodeDayNotOpen:        {"Ngày báo cáo này chưa được mở.", "This day has not been opened."},
 	CodeDayNotOver:        {"Ngày báo cáo chưa kết thúc; có thể khóa từ {closes}.", "The day is not over; it can be closed from {closes}."},
 	CodeDayOpen:           {"Ngày {date} đã được mở.", "The day {date} is open already."},
-	CodeDeadlinePassed:    {"Thời hạn {due} đã qua; chỉ còn có thể xét miễn lỗi.", "The deadline {due} has passed; a breach can still be excused."},
+	CodeDeadlinePassed:    {"Thời hạn {due} đã qua; chỉ còn có thể xét chấp nhận lý do.", "The deadline {due} has passed; a breach can still be excused."},
 	CodeDigest:            {"Số liệu đã ký có mã {digest}, bản hiện tại có mã {current}. Hãy xem lại rồi ký.", "You signed digest {digest}, the current version has {current}. Look again, then sign."},
 	CodeDuplicate:         {"“{name}” xuất hiện hai lần.", "“{name}” appears twice."},
 	CodeDutyUnknown:       {"Chế độ báo cáo không có nhiệm vụ “{duty}”.", "The regime has no duty “{duty}”."},

@@ -174,3 +174,20 @@ func read(t *testing.T, name string) string {
 	}
 	return string(b)
 }
+
+// TestRoleMissingInWords: a Vietnamese text names a role in domain.Vietnamese, and no unit where none was asked about.
+func TestRoleMissingInWords(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		unit   string
+		vi, en string
+	}{
+		{"25900", "Cần vai trò “thanh tra” đối với đơn vị “25900”.", "This needs the role “inspector” for unit “25900”."},
+		{"", "Cần vai trò “thanh tra” không giới hạn theo đơn vị.", "This needs the role “inspector”, for all units."},
+	} {
+		f := domain.NewFault(domain.CodeRoleMissing, "", "role", string(domain.RoleInspector), "unit", x.unit)
+		if vi, en := f.Text(domain.Vietnamese), f.Text(domain.English); vi != x.vi || en != x.en {
+			t.Errorf("%q, %q", vi, en)
+		}
+	}
+}

@@ -58,10 +58,31 @@ func (a *app) history(h projections.History) {
 		}
 		g := a.table()
 		for _, e := range r.Timeline {
-			g.row("  "+localMinute(e.At), e.Kind, e.Detail, a.person(e.Actor), e.Channel, e.Reason)
+			g.row("  "+localMinute(e.At), a.kind(e.Kind), a.detail(e.Detail), a.person(e.Actor), e.Channel, e.Reason)
 		}
 		g.flush()
 	}
+}
+
+// kind names what happened; in English the event's own name is the word.
+func (a *app) kind(k string) string {
+	vi, ok := map[string]string{"ReportSubmitted": "gửi báo cáo", "ReportCorrected": "đính chính", "ReportReturned": "trả lại", "ReportSignedOff": "ký duyệt",
+		"DeadlineBreached": "vi phạm thời hạn", "BreachWithdrawn": "rút vi phạm", "BreachExplained": "giải trình",
+		"BreachExcused": "chấp nhận lý do", "BreachUpheld": "giữ nguyên vi phạm", "ReminderSent": "đôn đốc"}[k]
+	if !ok {
+		return k
+	}
+	return a.say(vi, k)
+}
+
+// detail is the one word that says more of an event.
+func (a *app) detail(d string) string {
+	vi, ok := map[string]string{"missing": "không báo cáo", "late": "trễ hạn", "unsigned": "chưa ký duyệt", "on_time": "đúng hạn",
+		string(domain.CorrectionContent): "thay thế nội dung", string(domain.CorrectionErratum): "đính chính hình thức"}[d]
+	if !ok {
+		return d
+	}
+	return a.say(vi, d)
 }
 
 func (a *app) version(v projections.VersionRow) {

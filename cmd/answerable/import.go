@@ -184,7 +184,11 @@ func (c importCmd) refuse(a *app, err error) error {
 		}
 		return errFailed
 	}
-	fmt.Fprintf(a.stdio.err, a.say("answerable: không ghi gì; %d lỗi:\n", "answerable: nothing was recorded; %d faults:\n"), len(refusal.Faults))
+	faults := "answerable: nothing was recorded; %d faults:\n"
+	if len(refusal.Faults) == 1 {
+		faults = "answerable: nothing was recorded; %d fault:\n"
+	}
+	fmt.Fprintf(a.stdio.err, a.say("answerable: không ghi gì; %d lỗi:\n", faults), len(refusal.Faults))
 	for _, f := range refusal.Faults {
 		fmt.Fprintf(a.stdio.err, "  %s%s\n", place(f), f.Text(a.lang))
 	}

@@ -129,7 +129,7 @@ func (a *app) signOff(s domain.SignOffState) string {
 
 func (a *app) outcome(o string) string {
 	return map[string]string{"standing": a.say("còn hiệu lực", "stands"), "withdrawn": a.say("đã rút", "withdrawn"), "explained": a.say("đã giải trình", "explained"),
-		"excused": a.say("được miễn lỗi", "excused"), "upheld": a.say("giữ nguyên", "upheld")}[o]
+		"excused": a.say("được chấp nhận lý do", "excused"), "upheld": a.say("giữ nguyên", "upheld")}[o]
 }
 
 func figuresText(f domain.Figures) string {
