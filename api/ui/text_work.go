@@ -174,7 +174,7 @@ var peopleTexts = map[string]domain.Wording{
 	"grid_deadline": {Vi: "Mỗi ngày được hiển thị như đã biết lúc hết hạn của ngày đó.", En: "Each day is shown as it was known at its own deadline."},
 	"on_time_rate":  {Vi: "Tỷ lệ đúng hạn", En: "On-time rate"},
 	"legend":        {Vi: "Ký hiệu", En: "Letters"},
-	"act_excuse":    {Vi: "Chấp nhận, miễn lỗi", En: "Excuse"},
+	"act_excuse":    {Vi: "Chấp nhận lý do", En: "Excuse"},
 	"act_uphold":    {Vi: "Giữ nguyên vi phạm", En: "Uphold"},
 	"progress":      {Vi: "Tiến độ mục tiêu", En: "Target progress"},
 	"target_on":     {Vi: "Mục tiêu đến ngày", En: "Target by"},

@@ -108,7 +108,7 @@ func TestOneDay(t *testing.T) {
 	root = department.page("/judgements?outcome=explained")
 	department.shows(root, "Đi họp", "Đã giải trình")
 	root = department.follow(root, "/excuse", url.Values{"reason": {"Chấp nhận"}})
-	department.shows(root, "Được miễn lỗi", "Chấp nhận")
+	department.shows(root, "Đã chấp nhận lý do", "Chấp nhận")
 	department.shows(department.page("/grid?from=2021-02-08&to=2021-02-08"), "Đ", "Tỷ lệ đúng hạn", "Phú Lợi")
 	department.shows(department.page("/grid?from=2021-02-08&to=2021-02-08&known=deadline"), "lúc hết hạn")
 	department.shows(department.page("/progress?date=2021-02-08"), "60 %", "51")
