@@ -47,6 +47,8 @@ type Config struct {
 	Version string
 	// Demo opens the pages to everybody and marks every figure as synthetic. The API under /v1 stays closed.
 	Demo bool
+	// Rebuilds makes the views again when an operator asks for it; nil: not in this process.
+	Rebuilds Rebuilder
 	// MaxLag is how far the views may lie behind before the process is not ready; 0 is a minute.
 	MaxLag time.Duration
 	// WaitFor bounds how long a read with ?at= waits for its position; 0 is five seconds.
@@ -81,6 +83,9 @@ func New(c Config) (*Handler, error) {
 	}
 	if c.MaxLag == 0 {
 		c.MaxLag = time.Minute
+	}
+	if c.Rebuilds == nil {
+		c.Rebuilds = noRebuilder{}
 	}
 	if c.WaitFor == 0 {
 		c.WaitFor = 5 * time.Second

@@ -176,6 +176,11 @@ read:
 // heartbeat is how often a quiet feed says that it is alive; proxies cut lines that are silent for longer.
 const heartbeat = 15 * time.Second
 
+// extend gives the reader of a feed time until the heartbeat after the next.
+func extend(control *http.ResponseController) error {
+	return control.SetWriteDeadline(time.Now().Add(2 * heartbeat))
+}
+
 // streamEvents sends events until the reader goes, the token ends, or the log fails. A reader that goes on with
 // Last-Event-ID misses nothing and sees nothing twice.
 func (h *Handler) streamEvents(c *call) error {
@@ -232,7 +237,7 @@ func (h *Handler) streamEvents(c *call) error {
 	c.x.WriteHeader(http.StatusOK)
 	h.logAccess(c) // a feed may last for days
 	send := func(b []byte) error {
-		if err := control.SetWriteDeadline(time.Now().Add(2 * heartbeat)); err != nil {
+		if err := extend(control); err != nil {
 			return err
 		}
 		if _, err := c.x.Write(b); err != nil {

@@ -136,10 +136,16 @@ func policy() map[string]rule {
 		"lag":          {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
 		"list-parked":  {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
 		"retry-parked": {allow: admin},
-		"metrics":      {allow: admin},
-		"openapi":      {public: true},
-		"healthz":      {public: true},
-		"readyz":       {public: true},
+
+		"rebuild-status": {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
+		"stream-rebuild": {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
+		"start-rebuild":  {allow: admin},
+		"cancel-rebuild": {allow: admin},
+
+		"metrics": {allow: admin},
+		"openapi": {public: true},
+		"healthz": {public: true},
+		"readyz":  {public: true},
 
 		// Pages.
 		"page-board":     {allow: readers(), demo: true, unit: []string{"area"}},

@@ -7,6 +7,6 @@ func (h *Handler) table() []*route {
 	return slices.Concat(
 		h.reportRoutes(), h.signOffRoutes(), h.breachRoutes(), h.importRoutes(),
 		h.regimeRoutes(), h.dayRoutes(), h.unitRoutes(), h.officeRoutes(), h.personRoutes(), h.formRoutes(),
-		h.complianceRoutes(), h.historyRoutes(), h.synthesisRoutes(), h.targetRoutes(), h.eventRoutes(), h.receiptRoutes(), h.bundleRoutes(), h.operationRoutes(), h.pageRoutes(),
+		h.complianceRoutes(), h.historyRoutes(), h.synthesisRoutes(), h.targetRoutes(), h.eventRoutes(), h.receiptRoutes(), h.bundleRoutes(), h.operationRoutes(), h.rebuildRoutes(), h.pageRoutes(),
 	)
 }

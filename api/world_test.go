@@ -153,7 +153,7 @@ func newWorldOn(t testing.TB, c *clock, o options, populate func(*world)) *world
 	if o.waitFor == 0 {
 		o.waitFor = 20 * time.Second
 	}
-	w.handler, err = New(Config{Ledger: w.ledger, Views: views, Log: w.log, Registry: registry, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(),
+	w.handler, err = New(Config{Ledger: w.ledger, Views: views, Rebuilds: w.views, Log: w.log, Registry: registry, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(),
 		Metrics: prometheus.NewRegistry(), Version: "test", Demo: o.demo, WaitFor: o.waitFor})
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	}
 
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	config := api.Config{Ledger: n.ledger, Views: n.views, Log: n.log, Registry: n.registry, State: state, Clock: n.now,
+	config := api.Config{Ledger: n.ledger, Views: n.views, Rebuilds: n.views, Log: n.log, Registry: n.registry, State: state, Clock: n.now,
 		Logger: a.logger, Metrics: n.metrics, Version: version(), Demo: how.demo}
 	if proof != nil {
 		config.Evidence, config.EvidenceTrouble = proof.desk, proof.Trouble
