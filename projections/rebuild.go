@@ -25,8 +25,8 @@ var (
 	ErrFull = errors.New("no space left for the views; make room and try again, the log and the present views are whole")
 )
 
-// defaultSlowRead is when a rebuild gives way to reads. Chosen: half of what reads may take while one goes on.
-const defaultSlowRead = 25 * time.Millisecond
+// defaultSlowRead is when a rebuild gives way to reads. Chosen: a third of what reads may take while one goes on.
+const defaultSlowRead = 16 * time.Millisecond
 
 // RebuildOptions say how a rebuild is done. Its zero value switches when nothing undeclared differs.
 type RebuildOptions struct {
@@ -220,7 +220,11 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 	}
 	w := newSet(nil)
 	var failed error
-	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(b batch) bool {
+	decoders := v.config.Decoders
+	if v.reads.slowest() > 0 { // somebody reads: a core is theirs
+		decoders = max(1, decoders-1)
+	}
+	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, decoders, func(b batch) bool {
 		for _, s := range b.steps {
 			if !until.IsZero() && s.recorded.Position.Compare(until) > 0 {
 				return false
