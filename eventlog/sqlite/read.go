@@ -30,6 +30,9 @@ const (
 	selectPrev  = "SELECT prev, revision FROM event WHERE seq = ?"
 )
 
+// Dense reports that positions count the log's events: 1, 2, 3, … without a gap.
+func (l *Log) Dense() bool { return true }
+
 // Head implements eventlog.Log.
 func (l *Log) Head(ctx context.Context) (eventlog.Position, error) {
 	head, err := l.currentHead(ctx)
