@@ -23,6 +23,9 @@ func (v *Views) Lead(ctx context.Context, beside func(context.Context) error) er
 	}
 	for failures := 0; ; failures++ {
 		err := v.store.lead(ctx, func(ctx context.Context) error {
+			if err := v.take(ctx); err != nil {
+				return err
+			}
 			failures = 0
 			return v.term(ctx, beside)
 		})
@@ -39,9 +42,6 @@ func (v *Views) Lead(ctx context.Context, beside func(context.Context) error) er
 
 // term is the time during which this process leads.
 func (v *Views) term(ctx context.Context, beside func(context.Context) error) error {
-	if err := v.take(ctx); err != nil {
-		return err
-	}
 	defer func() {
 		v.apply.Lock()
 		v.leading = false
