@@ -95,8 +95,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 		_, tombstoneErr := c.TombstoneStream(ctx, "unit-1", client.TombstoneStreamOptions{ExpectedRevision: client.Any{}})
 		_, truncateErr := c.SetStreamMetadata(ctx, "unit-1", client.AppendToStreamOptions{ExpectedRevision: client.Any{}}, truncated)
 		for what, err := range map[string]error{"delete": deleteErr, "tombstone": tombstoneErr, "truncate": truncateErr} {
+			// Truncating is an append of metadata, and a refused append may lose its reason to the end of the stream it
+			// was sent on (the client's own defect): then it is an error all the same, and the events below are there.
 			var e *client.Error
-			if !errors.As(err, &e) || !e.IsErrorCode(client.ErrorCodeAccessDenied) {
+			denied := errors.As(err, &e) && e.IsErrorCode(client.ErrorCodeAccessDenied)
+			if !denied && (what != "truncate" || err == nil) {
 				t.Errorf("%s may %s: %v", user, what, err)
 			}
 		}
@@ -104,6 +107,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 		if (err == nil) != (user == "ledger") {
 			t.Errorf("append as %s: %v", user, err)
 		}
+	}
+	for e, err := range log.ReadStream(within(t, long), "unit-1", 0) {
+		if err != nil || e.Revision != 0 {
+			t.Errorf("after all attempts the stream begins with revision %d, %v", e.Revision, err)
+		}
+		break
 	}
 }
 
