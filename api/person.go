@@ -30,7 +30,7 @@ type revokeRoleBody struct {
 
 type enrollBody struct {
 	Credential string `json:"credential"`
-	Method     string `json:"method" enum:"webauthn,ed25519,cms"`
+	Method     string `json:"method" enum:"ed25519,cms"`
 	PublicKey  string `json:"public_key"`
 	Detail     string `json:"detail,omitempty" required:"false"`
 }
@@ -87,6 +87,11 @@ func (h *Handler) personRoutes() []*route {
 		{id: "enroll-credential", method: http.MethodPost, path: personPath + "/credentials", tag: "persons", summary: "Bind a key to a person",
 			body: enrollBody{}, answer: Recorded{}, status: http.StatusCreated, keyed: keyNeeded,
 			handle: commandRoute(func(c *call, cmd commands.Command, b enrollBody) (commands.Result, error) {
+				// A passkey also signs its holder in, so it is enrolled where its challenge was made: in the browser. Here
+				// whoever held a person's token for a moment could leave a key of their own behind.
+				if b.Method == "webauthn" {
+					return commands.Result{}, domain.Refuse(domain.Invalid, domain.CodeChoice, "/method", "value", b.Method)
+				}
 				return h.Ledger.EnrollCredential(c.ctx, cmd, domain.CredentialEnrolled{Person: person(c), Credential: b.Credential, Method: b.Method, PublicKey: b.PublicKey, Detail: b.Detail})
 			})},
 		{id: "revoke-credential", method: http.MethodPost, path: personPath + "/credential-revocations", tag: "persons", summary: "End a key's use",
