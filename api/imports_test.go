@@ -90,7 +90,7 @@ func TestImportFaults(t *testing.T) {
 			{Pointer: "/figures/installed", Row: 3, Column: "D", Code: "not_integer", Detail: "Phải là số nguyên, không có phần thập phân và không đặt trong ngoặc kép."},
 		}},
 		{"what the ledger refuses", "unit;form;smartphone_users;installed;new_today\n25741;commune;8000;4000;1\n25819;commune;6000;3000;1\n99999;commune;6000;3000;1\n", csvType, 404, []ProblemFault{
-			{Row: 3, Code: "role_missing", Detail: "Cần vai trò “filer” đối với đơn vị “25819”."},
+			{Row: 3, Code: "role_missing", Detail: "Cần vai trò “người lập báo cáo” đối với đơn vị “25819”."},
 			{Pointer: "/unit", Row: 4, Code: "unit_unknown", Detail: "Không có đơn vị này."},
 		}},
 		{"another day", "unit;form;date;smartphone_users;installed;new_today\n25741;commune;2021-02-09;8000;4000;1\n", csvType, 422, []ProblemFault{
