@@ -171,9 +171,10 @@ func BenchmarkReplay(b *testing.B) {
 		defer closeViews(b, v)
 		before := cpu()
 		for b.Loop() {
-			started := time.Now()
+			started, phase := time.Now(), ""
 			must(b, v.Rebuild(ctx, func(p Progress) {
-				if testing.Verbose() && p.Phase != "read" {
+				if testing.Verbose() && p.Phase != phase {
+					phase = p.Phase
 					fmt.Fprintf(os.Stderr, "%8s %s %d rows\n", time.Since(started).Round(time.Millisecond), p.Phase, p.Rows)
 				}
 			}))

@@ -72,7 +72,11 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 	if w.place != at.at {
 		return nil, fmt.Errorf("the log ends at %s, the live rows stand at %s: %w", w.place, at.at, ErrAhead)
 	}
-	if err := b.compare(ctx, against, g, w, doubt); err != nil {
+	if err := b.compare(ctx, against, g, w, doubt); g.dialect.damaged(err) {
+		// Rows that cannot be read are what is being mended.
+		v.config.Logger.Warn("the present views cannot be compared with the new ones", zap.Error(err))
+		return w, nil
+	} else if err != nil {
 		return nil, err
 	}
 	if b.found.Undeclared > 0 && !b.Accept && !b.DryRun {
