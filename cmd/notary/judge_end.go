@@ -69,7 +69,7 @@ func (j *judge) obligation(d *day, o *duty, unit string, r *report) error {
 	default:
 		j.sum.Missing++
 	}
-	standing, unknown := 0, 0
+	standing, unknown, unsigned := 0, 0, 0
 	for _, b := range r.breaches {
 		switch b.kind {
 		case "missing", "late":
@@ -86,6 +86,9 @@ func (j *judge) obligation(d *day, o *duty, unit string, r *report) error {
 			if err := j.unsigned(o, due, r, b); err != nil {
 				return err
 			}
+			if !b.withdrawn {
+				unsigned++
+			}
 		default:
 			if !b.withdrawn {
 				unknown++
@@ -95,10 +98,51 @@ func (j *judge) obligation(d *day, o *duty, unit string, r *report) error {
 	if unknown > 0 && (onTime || exempt) && o.SignOffDue == nil {
 		return bad("a breach stands against a report that was received in time or not owed (deadline %s)", show(due))
 	}
-	if d.closed >= 0 && !onTime && !exempt && standing == 0 && unknown == 0 {
-		return bad("the day is closed, nothing was received before %s, and no breach is recorded", show(due))
+	if !onTime && !exempt && standing == 0 && unknown == 0 {
+		if d.closed >= 0 {
+			return bad("the day is closed, nothing was received before %s, and no breach is recorded", show(due))
+		}
+		if j.overdue(closes) {
+			return bad("nothing was received before %s, the log goes on until %s, and neither a breach nor the day's closing is recorded", show(due), show(j.last))
+		}
 	}
-	return nil
+	if o.SignOffDue == nil || exempt || unknown > 0 || unsigned > 0 {
+		return nil
+	}
+	return j.unsignedMissing(o, due, r)
+}
+
+// overdueAfter is how long after an instant of closing the log may go on without the breach. The ledger records it within
+// seconds; after standing still it first makes up for what fell due meanwhile.
+const overdueAfter = time.Hour
+
+// overdue reports whether the log shows entries from long after an instant at which a breach had to be recorded.
+func (j *judge) overdue(closes time.Time) bool { return j.last.After(closes.Add(overdueAfter)) }
+
+// signing is the deadline of signing, which an extension beyond it moves too, and the version that was the newest then, 0
+// when nothing was filed by then. signed: it was signed in time. shown is false when a sign-off was not opened that may
+// have been of it.
+func (r *report) signing(o *duty, due time.Time) (signDue time.Time, version int, signed, shown bool) {
+	signDue = *o.SignOffDue
+	if signDue.Before(due) {
+		signDue = due
+	}
+	for i, received := range r.versions {
+		if received.Before(signDue) {
+			version = i + 1
+		}
+	}
+	shown = true
+	for _, s := range r.signed {
+		switch {
+		case !s.at.Before(signDue):
+		case s.version == 0:
+			shown = false
+		case s.version == version:
+			signed = true
+		}
+	}
+	return signDue, version, signed, shown
 }
 
 // unsigned checks a breach of the deadline of signing: the version that was the newest then was not signed then.
@@ -106,23 +150,22 @@ func (j *judge) unsigned(o *duty, due time.Time, r *report, b breach) error {
 	if o.SignOffDue == nil {
 		return &atEntry{b.index, bad("a breach of signing is recorded for a duty without a deadline of signing")}
 	}
-	signDue := *o.SignOffDue
-	if signDue.Before(due) {
-		signDue = due
-	}
-	version := 0
-	for i, received := range r.versions {
-		if received.Before(signDue) {
-			version = i + 1
-		}
-	}
-	for _, s := range r.signed {
-		if s.version == version && version > 0 && s.at.Before(signDue) && !b.withdrawn {
-			return &atEntry{b.index, bad("version %d was signed at %s, before %s, and counts as unsigned", version, show(s.at), show(signDue))}
-		}
-	}
-	if version == 0 {
+	signDue, version, signed, _ := r.signing(o, due)
+	switch {
+	case signed && !b.withdrawn:
+		return &atEntry{b.index, bad("version %d was signed before %s, and counts as unsigned", version, show(signDue))}
+	case version == 0:
 		return &atEntry{b.index, bad("a report that nobody had filed before %s counts as unsigned", show(signDue))}
 	}
 	return nil
+}
+
+// unsignedMissing demands the breach of the deadline of signing where none stands: the newest version by then was not
+// signed by then, and the log went on for long enough to have said so.
+func (j *judge) unsignedMissing(o *duty, due time.Time, r *report) error {
+	signDue, version, signed, shown := r.signing(o, due)
+	if version == 0 || signed || !shown || !j.overdue(signDue.Add(time.Duration(o.GraceSeconds)*time.Second)) {
+		return nil
+	}
+	return bad("version %d was not signed before %s, the log goes on until %s, and no breach of signing is recorded", version, show(signDue), show(j.last))
 }

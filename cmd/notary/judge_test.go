@@ -49,6 +49,13 @@ func breached(unit, kind string) entry {
 	return on(unit, "DeadlineBreached", "15:10:00", "", `{"breach":"`+kind+`"}`)
 }
 
+// signed is a sign-off in time; later is an entry from long after every deadline.
+func signed(unit string, version int) entry {
+	return on(unit, "ReportSignedOff", "16:00:00", "", fmt.Sprintf(`{"version":%d}`, version))
+}
+
+var later = entry{"unit-u1", "UnitRenamed", "20:00:00", "", ""}
+
 func extended(recorded, due string) entry {
 	return entry{"regime-bd", "DeadlineExtended", recorded, "", `{"regime":"bd","date":"2021-09-24","duty":"d1","units":["u1"],"due":"` + due + `"}`}
 }
@@ -118,6 +125,18 @@ func TestJudge(t *testing.T) {
 		{"unsigned, though signed in time", day(submitted("u1", "14:00:00", "on_time"), on("u1", "ReportSignedOff", "16:00:00", "", `{"version":1}`), breached("u1", "unsigned")), "counts as unsigned", judged{}},
 		{"signed, corrected, not signed again", day(submitted("u1", "14:00:00", "on_time"), on("u1", "ReportSignedOff", "16:00:00", "", `{"version":1}`),
 			on("u1", "ReportCorrected", "16:30:00", "", ""), breached("u1", "unsigned")), "", judged{Days: 1, Obligations: 3, OnTime: 3}},
+		{"unsigned and no breach", day(submitted("u1", "14:00:00", "on_time"), signed("u2", 1), signed("u3", 1), later), "version 1 was not signed before 2021-09-24 17:00:00.000 +07:00", judged{}},
+		{"unsigned and no breach, the log not gone on for long", day(submitted("u1", "14:00:00", "on_time"), entry{later.stream, later.kind, "18:10:00", "", later.payload}), "", judged{Days: 1, Obligations: 3, OnTime: 3}},
+		{"unsigned, a breach withdrawn without reason", day(submitted("u1", "14:00:00", "on_time"), signed("u2", 1), signed("u3", 1), breached("u1", "unsigned"),
+			on("u1", "BreachWithdrawn", "17:30:00", "", `{"breach":"unsigned"}`), later), "no breach of signing is recorded", judged{}},
+		{"all signed, the log goes on", day(submitted("u1", "14:00:00", "on_time"), signed("u1", 1), signed("u2", 1), signed("u3", 1), later), "", judged{Days: 1, Obligations: 3, OnTime: 3}},
+		{"signed at the deadline of signing and no breach", day(submitted("u1", "14:00:00", "on_time"), signed("u2", 1), signed("u3", 1), on("u1", "ReportSignedOff", "17:00:00", "", `{"version":1}`), later), "was not signed before", judged{}},
+		{"signed, corrected and not signed again, and no breach", day(submitted("u1", "14:00:00", "on_time"), signed("u1", 1), signed("u2", 1), signed("u3", 1),
+			on("u1", "ReportCorrected", "16:30:00", "", ""), later), "version 2 was not signed before", judged{}},
+		{"corrected after the deadline of signing", day(submitted("u1", "14:00:00", "on_time"), signed("u1", 1), signed("u2", 1), signed("u3", 1),
+			on("u1", "ReportCorrected", "17:30:00", "", ""), later), "", judged{Days: 1, Obligations: 3, OnTime: 3}},
+		{"a sign-off not shown", day(submitted("u1", "14:00:00", "on_time"), signed("u2", 1), signed("u3", 1), on("u1", "ReportSignedOff", "16:00:00", "", ""), later), "", judged{Days: 1, Obligations: 3, OnTime: 3}},
+		{"missing, the day never closed", day(signed("u2", 1), signed("u3", 1), later), "neither a breach nor the day's closing is recorded", judged{}},
 		{"nothing filed counts as unsigned", day(breached("u1", "unsigned")), "nobody had filed", judged{}},
 		{"content not shown", []entry{hidden, submitted("u1", "15:30:00", "on_time")}, "", judged{UnopenedDays: 1}},
 		{"an extension not shown", day(entry{"regime-bd", "DeadlineExtended", "13:00:00", "", ""}, closed(2, 0, 1, 0)), "", judged{Days: 1, Closed: 1, Obligations: 3, Unknown: 3}},
