@@ -15,7 +15,7 @@ const zipType = "application/zip"
 
 func (h *Handler) bundleRoutes() []*route {
 	return []*route{
-		{id: "evidence-bundle", method: http.MethodGet, path: "/v1/regimes/{regime}/evidence/{unit}", tag: "evidence", mediaTypes: []string{zipType}, export: true,
+		{id: "evidence-bundle", method: http.MethodGet, path: "/v1/regimes/{regime}/evidence/{unit}", tag: "evidence", mediaTypes: []string{zipType}, export: true, headers: []string{"Content-Disposition"},
 			summary: "Everything recorded about a unit's duties of some days, with what proves it: a zip that notary verifies without a network",
 			params:  []param{date("from", "First day.").must(), date("to", "Last day; at most 92 days.").must(), paramAt}, handle: h.evidenceBundle},
 	}

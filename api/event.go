@@ -103,7 +103,7 @@ func (h *Handler) eventRoutes() []*route {
 		{id: "list-events", method: http.MethodGet, path: "/v1/events", tag: "events", summary: "Recorded events in log order, as CloudEvents", export: true,
 			params: []param{after, category, stream, paramKnownAt, paramAt, paramCursor, paramPage}, answer: EventPage{}, handle: h.listEvents},
 		{id: "stream-events", method: http.MethodGet, path: "/v1/events/stream", tag: "events", summary: "The feed of events as they are recorded (server-sent events); Last-Event-ID resumes", export: true,
-			params: []param{after, category, stream}, mediaTypes: []string{eventStreamType}, handle: h.streamEvents},
+			params: []param{after, category, stream}, mediaTypes: []string{eventStreamType}, also: []int{http.StatusConflict}, handle: h.streamEvents},
 	}
 }
 

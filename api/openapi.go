@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	stdjson "encoding/json"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,7 +20,9 @@ import (
 )
 
 // The document is made of the table of routes and of the schema files that judge what is sent: the components named
-// forms.…, events.… and defs.… are the files themselves, word for word.
+// forms.…, events.… and defs.… are the files themselves. Standard tools resolve references within the document alone, so
+// the files' own ids go, their shared definitions become components, and references to either are rewritten; what our
+// keywords say stands under the x- names that OpenAPI leaves to everybody.
 
 const componentPrefix = "#/components/schemas/"
 
@@ -42,9 +44,14 @@ func newComponents() (*components, error) {
 		if err != nil || d.IsDir() || path.Ext(name) != ".json" {
 			return err
 		}
+		if strings.HasPrefix(name, "meta/") { // how events are kept; an answer never shows it
+			return nil
+		}
 		text, err := fs.ReadFile(schemas.Files(), name)
-		c.files[componentOf(strings.TrimSuffix(name, ".json"))] = text
-		return err
+		if err != nil {
+			return err
+		}
+		return c.publish(strings.TrimSuffix(name, ".json"), text)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("schema files: %w", err)
@@ -58,8 +65,97 @@ func newComponents() (*components, error) {
 	slices.Sort(forms)
 	c.files[bodySubmission] = submissionSchema(forms, false)
 	c.files[bodyCorrection] = submissionSchema(forms, true)
+	c.describeEvents()
 	return c, nil
 }
+
+// describeEvents says what may stand in an event: the payload of one of the kinds.
+func (c *components) describeEvents() {
+	c.Schema(reflect.TypeFor[CloudEvent](), true, "")
+	data := &huma.Schema{Description: "The recorded payload, under the schema that dataschema names."}
+	for _, name := range slices.Sorted(maps.Keys(c.files)) {
+		if strings.HasPrefix(name, "events.") {
+			data.AnyOf = append(data.AnyOf, &huma.Schema{Ref: componentPrefix + name})
+		}
+	}
+	c.Map()["CloudEvent"].Properties["data"] = data
+}
+
+// publish takes a schema file into the components, in the form the head of this file describes.
+func (c *components) publish(file string, text []byte) error {
+	var doc map[string]any
+	d := stdjson.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	defs, _ := doc["$defs"].(map[string]any)
+	delete(doc, "$defs")
+	delete(doc, "$id")
+	delete(doc, "$schema")
+	for name, def := range defs {
+		if err := c.add(definitionOf(file, name), publishedSchema(file, def)); err != nil {
+			return err
+		}
+	}
+	if len(defs) > 0 && len(doc) == 1 { // a title over definitions
+		return nil
+	}
+	return c.add(componentOf(file), publishedSchema(file, doc))
+}
+
+func (c *components) add(name string, schema any) error {
+	text, err := stdjson.Marshal(schema)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	c.files[name] = text
+	return nil
+}
+
+// keywordPrefix stands before the keywords that are ours, publishedPrefix in its place.
+const (
+	keywordPrefix   = "answerable:"
+	publishedPrefix = "x-answerable-"
+)
+
+func publishedSchema(file string, v any) any {
+	switch x := v.(type) {
+	case []any:
+		for i := range x {
+			x[i] = publishedSchema(file, x[i])
+		}
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for name, value := range x {
+			if ref, ok := value.(string); ok && name == "$ref" {
+				out[name] = publishedRef(file, ref)
+				continue
+			}
+			if own, ok := strings.CutPrefix(name, keywordPrefix); ok {
+				name = publishedPrefix + own
+			}
+			out[name] = publishedSchema(file, value)
+		}
+		return out
+	}
+	return v
+}
+
+// publishedRef is where a file's reference leads within the document.
+func publishedRef(file, ref string) string {
+	target, def, shared := strings.Cut(ref, "#/$defs/")
+	if target = strings.TrimPrefix(target, schemaBase); target == "" {
+		target = file
+	}
+	if shared {
+		return componentPrefix + definitionOf(target, def)
+	}
+	return componentPrefix + componentOf(target)
+}
+
+// definitionOf names a file's shared definition: date of defs/1 is defs.1.date.
+func definitionOf(file, def string) string { return componentOf(file) + "." + def }
 
 // componentOf makes a component's name of a file's: forms/commune/2 is forms.commune.2.
 func componentOf(file string) string { return strings.ReplaceAll(file, "/", ".") }
@@ -98,10 +194,10 @@ func submissionSchema(forms []string, correction bool) stdjson.RawMessage {
 	for _, name := range forms {
 		figures = append(figures, map[string]string{"$ref": componentPrefix + name})
 	}
-	figures = append(figures, map[string]string{"$ref": schemaBase + "defs/1#/$defs/figures"})
 	def := func(name string) map[string]string {
-		return map[string]string{"$ref": schemaBase + "defs/1#/$defs/" + name}
+		return map[string]string{"$ref": componentPrefix + definitionOf("defs/1", name)}
 	}
+	figures = append(figures, def("figures"))
 	properties := map[string]any{
 		"form_version": def("version"),
 		"figures":      map[string]any{"description": "As the form of the path says; where the ledger sums, only the unit's own fields.", "anyOf": figures},
@@ -131,13 +227,14 @@ func openAPIConfig(version string, c *components) huma.Config {
 		JSONSchemaDialect: "https://json-schema.org/draft/2020-12/schema",
 		Info: &huma.Info{Title: "answerable", Version: version, Description: "The ledger of who reported what, when, and who answers for it.",
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
-		Components: &huma.Components{Schemas: c, SecuritySchemes: map[string]*huma.SecurityScheme{
+		Servers: []*huma.Server{{URL: "/"}},
+		Components: &huma.Components{Schemas: c, Responses: problemResponses(c), Headers: answerHeaders(), SecuritySchemes: map[string]*huma.SecurityScheme{
 			"token": {Type: "http", Scheme: "bearer", Description: "An API token, bound to a person; made with: answerable token create."}}},
 		Security: []map[string][]string{{"token": {}}},
 	}}
 }
 
-var pathName = regexp.MustCompile(`\{([a-z]+)\}`)
+var pathName = regexp.MustCompile(`\{([a-z_]+)\}`)
 
 // operation is what the document says of a route.
 func (rt *route) operation(registry huma.Registry) *huma.Operation {
@@ -151,42 +248,26 @@ func (rt *route) operation(registry huma.Registry) *huma.Operation {
 		op.Description = rt.rule.describe()
 	}
 	for _, m := range pathName.FindAllStringSubmatch(rt.path, -1) {
-		kind := paramID
-		if m[1] == "date" {
-			kind = paramDate
+		schema := param{kind: paramID}.schema()
+		switch m[1] {
+		case "date":
+			schema = param{kind: paramDate}.schema()
+		case "event_id":
+			schema = &huma.Schema{Type: huma.TypeString, Format: "uuid"}
 		}
-		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Schema: param{kind: kind}.schema()})
+		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Schema: schema})
 	}
 	for _, p := range rt.params {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: "query", Required: p.needed, Description: p.doc, Schema: p.schema()})
 	}
-	if rt.keyed != keyless {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: keyHeader, In: "header", Required: rt.keyed == keyNeeded,
-			Description: "1 to 200 printable ASCII characters, new for each attempt and the same in its repeats.", Schema: &huma.Schema{Type: huma.TypeString}})
-	}
-	if rt.ifMatch {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: "If-Match", In: "header", Description: "The ETag of the version looked at; or name the version in the body.", Schema: &huma.Schema{Type: huma.TypeString}})
-	}
+	op.Parameters = append(op.Parameters, rt.requestHeaders()...)
 	if schema := schemaOf(registry, rt.body, rt.bodyRef); schema != nil || len(rt.bodyTypes) > 0 {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
 		for _, t := range orJSON(rt.bodyTypes) {
 			op.RequestBody.Content[t] = &huma.MediaType{Schema: schema}
 		}
 	}
-	status := rt.status
-	if status == 0 {
-		status = 200
-	}
-	success := &huma.Response{Description: "Done."}
-	if schema := schemaOf(registry, rt.answer, ""); schema != nil || len(rt.mediaTypes) > 0 {
-		success.Content = map[string]*huma.MediaType{}
-		for _, t := range orJSON(rt.mediaTypes) {
-			success.Content[t] = &huma.MediaType{Schema: schema}
-		}
-	}
-	op.Responses[strconv.Itoa(status)] = success
-	op.Responses["default"] = &huma.Response{Description: "A problem (RFC 9457).", Content: map[string]*huma.MediaType{
-		"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[Problem](), true, "")}}}
+	rt.describeAnswers(op, registry)
 	return op
 }
 

@@ -29,7 +29,7 @@ type Retried struct {
 
 func (h *Handler) operationRoutes() []*route {
 	return []*route{
-		{id: "openapi", method: http.MethodGet, path: "/v1/openapi.json", tag: "operations", summary: "This document", handle: func(c *call) error {
+		{id: "openapi", method: http.MethodGet, path: "/v1/openapi.json", tag: "operations", summary: "This document", mediaTypes: []string{"application/openapi+json"}, handle: func(c *call) error {
 			c.x.Header()["Cache-Control"] = []string{"no-cache"}
 			c.x.write(http.StatusOK, "application/openapi+json", h.openapi)
 			return nil

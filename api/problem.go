@@ -223,5 +223,5 @@ func (h *Handler) writeProblem(x *exchange, r *http.Request, err error) {
 	if err != nil { // a struct of strings and numbers
 		panic(err)
 	}
-	x.write(p.Status, "application/problem+json", append(body, '\n'))
+	x.write(p.Status, problemType, append(body, '\n'))
 }

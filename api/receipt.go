@@ -71,12 +71,14 @@ func (h *Handler) receiptRoutes() []*route {
 	}
 	return []*route{
 		{id: "get-receipt", method: http.MethodGet, path: receiptsPath + "{event_id}", tag: "evidence", mediaTypes: []string{"text/plain"}, handle: h.getReceipt,
+			headers: []string{levelHeader, "Content-Disposition"}, also: []int{http.StatusAccepted, http.StatusServiceUnavailable},
 			summary: "What proves that an event is in the ledger, as good as it is now: a C2SP tlog-proof; 202 with the bare entry until the first checkpoint covers it"},
 		{id: "get-opening", method: http.MethodGet, path: openingsPath + "{event_id}", tag: "evidence", answer: map[string]string{}, handle: h.getOpening, export: true,
+			headers: []string{"Content-Disposition"}, also: []int{http.StatusGone},
 			summary: "What shows an event's content to whoever checks its receipt; for those who may read the event"},
-		{id: "evidence-status", method: http.MethodGet, path: "/v1/evidence", tag: "evidence", answer: EvidenceStatus{}, handle: h.evidenceStatus,
+		{id: "evidence-status", method: http.MethodGet, path: "/v1/evidence", tag: "evidence", answer: EvidenceStatus{}, handle: h.evidenceStatus, also: []int{http.StatusNotFound, http.StatusServiceUnavailable},
 			summary: "How much of the ledger is signed and witnessed"},
-		{id: "evidence-policy", method: http.MethodGet, path: "/v1/evidence/policy", tag: "evidence", mediaTypes: []string{"text/plain"}, handle: h.evidencePolicy,
+		{id: "evidence-policy", method: http.MethodGet, path: "/v1/evidence/policy", tag: "evidence", mediaTypes: []string{"text/plain"}, handle: h.evidencePolicy, also: []int{http.StatusNotFound},
 			summary: "The log's keys and witnesses as the operator names them (C2SP tlog-policy); compare it with what others hold"},
 		// The files' paths and headers are those of C2SP tlog-tiles; they are not part of this document.
 		{id: "log-file", method: http.MethodGet, path: "/log/{path...}", page: true, handle: public},

@@ -56,13 +56,13 @@ type returnBody struct {
 
 func (h *Handler) reportRoutes() []*route {
 	return []*route{
-		{id: "submit-report", method: http.MethodPost, path: reportPath, tag: "reports", bodyRef: bodySubmission, keyed: keyNeeded, status: http.StatusCreated, answer: Recorded{},
+		{id: "submit-report", method: http.MethodPost, path: reportPath, tag: "reports", bodyRef: bodySubmission, keyed: keyNeeded, etag: true, status: http.StatusCreated, answer: Recorded{},
 			summary: "File the first version of a report; on a form that consolidates, only the unit's own fields", handle: h.submitReport},
-		{id: "put-report", method: http.MethodPut, path: reportPath, tag: "reports", bodyRef: bodySubmission, keyed: keyOptional, status: http.StatusCreated, answer: Recorded{},
+		{id: "put-report", method: http.MethodPut, path: reportPath, tag: "reports", bodyRef: bodySubmission, keyed: keyOptional, etag: true, status: http.StatusCreated, answer: Recorded{},
 			summary: "As POST; without a key the content is the key", handle: h.submitReport},
-		{id: "get-report", method: http.MethodGet, path: reportPath, tag: "reports", answer: Report{},
+		{id: "get-report", method: http.MethodGet, path: reportPath, tag: "reports", answer: Report{}, etag: true, also: []int{http.StatusNotModified},
 			summary: "A report as it stands in the ledger now, with the ETag that corrections and sign-offs match", handle: h.getReport},
-		{id: "correct-report", method: http.MethodPost, path: reportPath + "/corrections", tag: "reports", bodyRef: bodyCorrection, keyed: keyNeeded, ifMatch: true, status: http.StatusCreated, answer: Recorded{},
+		{id: "correct-report", method: http.MethodPost, path: reportPath + "/corrections", tag: "reports", bodyRef: bodyCorrection, keyed: keyNeeded, ifMatch: true, etag: true, status: http.StatusCreated, answer: Recorded{},
 			summary: "Replace the newest version", handle: h.correctReport},
 		{id: "return-report", method: http.MethodPost, path: reportPath + "/returns", tag: "reports", body: returnBody{}, keyed: keyNeeded, ifMatch: true, status: http.StatusCreated, answer: Recorded{},
 			summary: "Send the newest version back to its filer before it is signed", handle: commandRoute(h.returnReport)},

@@ -31,6 +31,9 @@ type route struct {
 	mediaTypes   []string // of the answer, when it is not application/json
 	bodyTypes    []string // of the body, when it is not application/json
 	status       int      // of success; 0 is 200
+	also         []int    // other statuses it answers, which do not follow from the rest of the row
+	headers      []string // of the answer, beside those that follow
+	etag         bool     // the answer names the version it is about
 	keyed        keyed
 	ifMatch      bool
 	export       bool // the reading is logged whoever reads

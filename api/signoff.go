@@ -39,10 +39,10 @@ type Statement struct {
 
 func (h *Handler) signOffRoutes() []*route {
 	return []*route{
-		{id: "get-statement", method: http.MethodGet, path: reportPath + "/statement", tag: "sign-offs", answer: Statement{},
+		{id: "get-statement", method: http.MethodGet, path: reportPath + "/statement", tag: "sign-offs", answer: Statement{}, etag: true,
 			summary: "The exact text to sign for the newest version, as the caller would sign it now",
 			params:  []param{{name: "checkpoint", doc: "The checkpoint of the log that was seen; default: the newest."}, {name: "nonce", doc: "One of the caller's own; without it the ledger gives one, and only over that can be signed."}}, handle: h.getStatement},
-		{id: "sign-off", method: http.MethodPost, path: reportPath + "/sign-offs", tag: "sign-offs", body: signOffBody{}, answer: Recorded{}, status: http.StatusCreated, keyed: keyNeeded, ifMatch: true,
+		{id: "sign-off", method: http.MethodPost, path: reportPath + "/sign-offs", tag: "sign-offs", body: signOffBody{}, answer: Recorded{}, status: http.StatusCreated, keyed: keyNeeded, ifMatch: true, etag: true,
 			summary: "Sign the newest version off, in the right one holds at the instant of receipt", handle: commandRoute(h.signOff)},
 		{id: "sign-off-queue", method: http.MethodGet, path: "/v1/regimes/{regime}/sign-off-queue", tag: "queries", answer: projections.QueuePage{},
 			summary: "Reports that wait for a signature", params: []param{id("unit", "One unit; default: every unit."), id("form", "One form."), paramAt, paramCursor, paramPage}, handle: h.signOffQueue},

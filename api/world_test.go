@@ -285,6 +285,7 @@ func (w *world) ask(a ask) *httptest.ResponseRecorder {
 	}
 	out := httptest.NewRecorder()
 	w.handler.ServeHTTP(out, r)
+	asDocumented(w.t, w.handler, r, out)
 	return out
 }
 
