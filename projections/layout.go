@@ -144,10 +144,40 @@ func (g *generation) fitted(r rows) rows {
 	}}
 }
 
+// settleIn writes the register's record of a generation that is written, and its state. register is what stands before the
+// names of the register's tables.
+func settleIn(ctx context.Context, db *sql.DB, g *generation, register, record string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err == nil {
+		defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+		_, err = tx.ExecContext(ctx, g.dialect.bind(`INSERT INTO `+register+`written VALUES (?, ?)`), g.n, record)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, g.dialect.bind(`UPDATE `+register+`generation SET state = ? WHERE n = ? AND state = ?`), stateWritten, g.n, stateBuilding)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return fmt.Errorf("projections: settle generation %d: %w", g.n, err)
+	}
+	g.state = stateWritten
+	return nil
+}
+
+// recordIn reads what settleIn wrote; "" when there is nothing.
+func recordIn(ctx context.Context, db *sql.DB, g *generation, register string) (record string, err error) {
+	err = db.QueryRowContext(ctx, g.dialect.bind(`SELECT record FROM `+register+`written WHERE n = ?`), g.n).Scan(&record)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("projections: record of generation %d: %w", g.n, err)
+	}
+	return record, nil
+}
+
 // switchTo changes the register, within a transaction: one live generation, and at most one previous.
 func switchTo(ctx context.Context, tx *sql.Tx, g *generation, register, former string) error {
 	change := func(query string, args ...any) (int64, error) {
-		done, err := tx.ExecContext(ctx, g.dialect.bind("UPDATE "+register+" SET state = ? WHERE "+query), args...)
+		done, err := tx.ExecContext(ctx, g.dialect.bind("UPDATE "+register+"generation SET state = ? WHERE "+query), args...)
 		if err != nil {
 			return 0, fmt.Errorf("projections: publish generation %d: %w", g.n, err)
 		}
@@ -161,6 +191,9 @@ func switchTo(ctx context.Context, tx *sql.Tx, g *generation, register, former s
 	if _, err := change("state = ? AND n <> ?", former, stateLive, g.n); err != nil {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, g.dialect.bind("DELETE FROM "+register+"written WHERE n = ?"), g.n); err != nil {
+		return fmt.Errorf("projections: publish generation %d: %w", g.n, err)
+	}
 	n, err := change("n = ?", stateLive, g.n)
 	if err == nil && n != 1 {
 		err = fmt.Errorf("projections: publish generation %d: another process removed it", g.n)
@@ -171,7 +204,7 @@ func switchTo(ctx context.Context, tx *sql.Tx, g *generation, register, former s
 // Generation is one set of rows, as an operator sees it.
 type Generation struct {
 	Number   int    `json:"number"`
-	State    string `json:"state"` // live, previous
+	State    string `json:"state"` // live, previous, written (by a rebuild that was interrupted: the next goes on with it)
 	Version  string `json:"version"`
 	Current  bool   `json:"current"`  // made by this program
 	Readable bool   `json:"readable"` // answered from while another is made
@@ -179,10 +212,11 @@ type Generation struct {
 	Events   int64  `json:"events,omitempty"`
 }
 
-// Generations lists what there is: the rows that are read, and those that one can go back to.
+// Generations lists what there is: the rows that are read, those that one can go back to, and those that an interrupted
+// rebuild has left for the next.
 func (v *Views) Generations(ctx context.Context) ([]Generation, error) {
 	var out []Generation
-	for _, state := range []string{stateLive, statePrevious} {
+	for _, state := range []string{stateLive, statePrevious, stateWritten} {
 		g, err := v.opened(ctx, state)
 		if err != nil {
 			return nil, err

@@ -83,7 +83,12 @@ func (v *Views) take(ctx context.Context) error {
 
 func (s *postgresStore) lead(ctx context.Context, f func(context.Context) error) error {
 	return postgres.Alone(ctx, s.place, postgres.LockLeader, "leader", func(ctx context.Context) error {
-		if err := s.discard(ctx, stateRetired); err != nil {
+		err := s.discard(ctx, stateRetired)
+		if err == nil {
+			// What a rebuild that died has left; one that goes on holds the lock.
+			_, err = postgres.IfAlone(ctx, s.place, postgres.LockRebuild, "tidy", func(ctx context.Context) error { return s.discard(ctx, stateBuilding) })
+		}
+		if err != nil {
 			return err
 		}
 		return f(ctx)

@@ -19,8 +19,9 @@ import (
 // The names in the database. Each generation has a schema of its own, so that it is dropped at once and no name depends on
 // a search path.
 const (
-	pgSchema = "answerable_views" // the register; generation 7 is answerable_views_7
-	pgReader = "answerable_reader"
+	pgSchema   = "answerable_views" // the register; generation 7 is answerable_views_7
+	pgRegister = pgSchema + "."
+	pgReader   = "answerable_reader"
 	// pgChannel is where a runner tells other processes that the position moved.
 	pgChannel = "answerable_views"
 )
@@ -219,7 +220,7 @@ func openPostgres(ctx context.Context, place string, readOnly bool, logger *zap.
 func (s *postgresStore) setUp(ctx context.Context) error {
 	var there bool
 	err := s.registry.QueryRowContext(ctx, `SELECT CASE WHEN to_regclass($1) IS NULL THEN false
-		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgSchema+".generation", pgReader, pgSchema).Scan(&there)
+		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgRegister+"written", pgReader, pgSchema).Scan(&there)
 	if err != nil {
 		return s.failed("open", err)
 	}
@@ -230,6 +231,7 @@ func (s *postgresStore) setUp(ctx context.Context) error {
 		for _, statement := range []string{
 			`CREATE SCHEMA IF NOT EXISTS ` + pgSchema,
 			`CREATE TABLE IF NOT EXISTS ` + pgSchema + `.generation (n INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`,
+			`CREATE TABLE IF NOT EXISTS ` + pgRegister + `written (n INTEGER PRIMARY KEY, record TEXT NOT NULL)`,
 			`CREATE UNIQUE INDEX IF NOT EXISTS generation_live ON ` + pgSchema + `.generation (state) WHERE state = '` + stateLive + `'`,
 		} {
 			if _, err := s.registry.ExecContext(ctx, statement); err != nil {
@@ -390,6 +392,15 @@ func (s *postgresStore) finish(ctx context.Context, g *generation) error {
 	return s.connect(g)
 }
 
+// settle commits after everything that it speaks of, and is flushed, which flushes that too.
+func (s *postgresStore) settle(ctx context.Context, g *generation, record string) error {
+	return settleIn(ctx, s.registry, g, pgRegister, record)
+}
+
+func (s *postgresStore) record(ctx context.Context, g *generation) (string, error) {
+	return recordIn(ctx, s.registry, g, pgRegister)
+}
+
 // publish takes the live generation's state first: from then on hold refuses whoever would still write to it, so that
 // where it stands is where it ends.
 func (s *postgresStore) publish(ctx context.Context, g *generation, at eventlog.Position, former string, anyway bool) error {
@@ -412,7 +423,7 @@ func (s *postgresStore) publish(ctx context.Context, g *generation, at eventlog.
 			return fmt.Errorf("projections: publish generation %d at %s: %w", g.n, at, errBehind)
 		}
 	}
-	if err := switchTo(ctx, tx, g, pgSchema+".generation", former); err != nil {
+	if err := switchTo(ctx, tx, g, pgRegister, former); err != nil {
 		return err
 	}
 	if err := s.announce(ctx, tx); err != nil {
@@ -443,7 +454,7 @@ func (s *postgresStore) announce(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// tidy does nothing: what a rebuild has left behind may be another process's, and is removed by the one that leads.
+// tidy does nothing: what a rebuild has left behind is removed by the process that leads, and by the next rebuild.
 func (s *postgresStore) tidy(context.Context) error { return nil }
 
 // discard drops each generation in a transaction of its own. One that is being read is dropped another time.
@@ -484,8 +495,10 @@ func (s *postgresStore) drop(ctx context.Context, n int) error {
 	if _, err := tx.ExecContext(ctx, `DROP SCHEMA IF EXISTS `+s.schema(n)+` CASCADE`); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM `+pgSchema+`.generation WHERE n = $1`, n); err != nil {
-		return err
+	for _, t := range []string{"generation", "written"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+pgRegister+t+` WHERE n = $1`, n); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }

@@ -33,6 +33,7 @@ type RebuildOptions struct {
 	Accept   bool // switch also when the new rows change what no change declares
 	DryRun   bool // compare, and write nothing
 	Parked   bool // what is parked in the present rows may be parked again; otherwise it stops the rebuild
+	Fresh    bool // begin anew, also where an interrupted rebuild could be gone on with
 	Progress func(Progress)
 	Differs  func(Change) // called with everything that differs, in the order of the tables' keys
 }
@@ -47,9 +48,10 @@ type rebuilding struct {
 
 // RebuildWith folds the whole log anew into fresh tables beside the live ones, compares these at the same position, and
 // makes the new ones those that readers see, in one transaction; never with a position before the one readers saw. The
-// live ones answer, and follow the log, until then; afterwards they are kept, and follow, for Undo. Cancelled or killed at
-// any instant it leaves no trace, or tables that the next start removes. An event that cannot be applied stops it, and is
-// shown in the error.
+// live ones answer, and follow the log, until then; afterwards they are kept, and follow, for Undo. Killed at any instant
+// it leaves tables that the next start removes, or, once these are written in full and compared, tables that the next
+// rebuild with the same options goes on with; the same when ctx ends. After CancelRebuild nothing is left. An event that
+// cannot be applied stops it, and is shown in the error.
 func (v *Views) RebuildWith(ctx context.Context, o RebuildOptions) (Comparison, error) {
 	return v.rebuild(ctx, rebuilding{RebuildOptions: o, former: statePrevious})
 }
@@ -91,26 +93,47 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 	}()
 	err = v.store.alone(ctx, func(ctx context.Context) error {
 		v.look(ctx)
-		w, err := b.fold(ctx)
-		if err != nil || b.DryRun {
+		if b.DryRun {
+			_, err := b.fold(ctx)
 			return err
 		}
-		g, err := v.store.begin(ctx, v.fingerprint)
+		g, at, err := b.adopt(ctx)
+		if err == nil && g == nil {
+			g, at, err = b.write(ctx)
+		}
 		if err != nil {
 			return err
 		}
-		if err = b.writeAll(ctx, g, w); err == nil {
-			b.report(Progress{Phase: "catch up", Events: w.events, Total: w.events})
-			if err = v.store.finish(ctx, g); err == nil {
-				err = b.takeOver(ctx, g, w.position())
+		if err = b.takeOver(ctx, g, at); err != nil {
+			if err = errors.Join(err, g.close()); !b.resumable(ctx, err) {
+				err = errors.Join(err, b.drop(ctx, stateWritten))
 			}
 		}
-		if err != nil {
-			return errors.Join(err, g.close(), v.store.discard(context.WithoutCancel(ctx), stateBuilding))
-		}
-		return nil
+		return err
 	})
 	return b.found, err
+}
+
+// write folds the log into a generation of its own, settled; after an error there is none.
+func (b *build) write(ctx context.Context) (_ *generation, at position, err error) {
+	w, err := b.fold(ctx)
+	if err != nil {
+		return nil, at, err
+	}
+	g, err := b.v.store.begin(ctx, b.v.fingerprint)
+	if err != nil {
+		return nil, at, err
+	}
+	if err = b.writeAll(ctx, g, w); err == nil {
+		err = b.v.store.finish(ctx, g)
+	}
+	if err == nil {
+		err = b.settle(ctx, g)
+	}
+	if err != nil {
+		return nil, at, errors.Join(err, g.close(), b.drop(ctx, stateBuilding))
+	}
+	return g, w.position(), nil
 }
 
 // prepareGeneration makes sure that there are rows of this program, where there have to be before anything else: when
@@ -225,9 +248,10 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 		decoders = max(1, decoders-1)
 	}
 	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, decoders, func(b batch) bool {
+		beyond := false
 		for _, s := range b.steps {
-			if !until.IsZero() && s.recorded.Position.Compare(until) > 0 {
-				return false
+			if beyond = !until.IsZero() && s.recorded.Position.Compare(until) > 0; beyond {
+				break
 			}
 			if failed = w.fold(s, poisoned); failed != nil {
 				return false
@@ -238,7 +262,7 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 				return false
 			}
 		}
-		return !b.caughtUp && (until.IsZero() || w.place != until)
+		return !b.caughtUp && !beyond && (until.IsZero() || w.place != until)
 	})
 	if failed == nil {
 		failed = err
@@ -257,8 +281,9 @@ func (v *Views) index(ctx context.Context, db *sql.DB, g *generation) error {
 	return nil
 }
 
-// bring applies the log to a generation that is not live, from where it stands to a position or beyond.
-func (v *Views) bring(ctx context.Context, g *generation, w *set, at position, to eventlog.Position) (*set, position, error) {
+// bring applies the log to a generation that is not live, from where it stands to a position or beyond. each is called with
+// where it stands.
+func (v *Views) bring(ctx context.Context, g *generation, w *set, at position, to eventlog.Position, each func(position) error) (*set, position, error) {
 	for at.at.Compare(to) < 0 {
 		var failed error
 		err := follow(ctx, v.config.Log, at.at, v.config.BatchSize, 1, func(b batch) bool {
@@ -267,6 +292,9 @@ func (v *Views) bring(ctx context.Context, g *generation, w *set, at position, t
 					return false
 				}
 				at = w.position()
+				if failed = each(at); failed != nil {
+					return false
+				}
 			}
 			return at.at.Compare(to) < 0 && !b.caughtUp
 		})
@@ -279,19 +307,32 @@ func (v *Views) bring(ctx context.Context, g *generation, w *set, at position, t
 
 // stopwatch measures a rebuild and its phases.
 type stopwatch struct {
+	now            func() time.Time
 	started, since time.Time
 	phase          string
+	before         int64 // what had been done when the phase began
 }
 
-func newStopwatch() *stopwatch { return &stopwatch{started: time.Now()} }
+func newStopwatch(now func() time.Time) *stopwatch { return &stopwatch{now: now, started: now()} }
 
-// times gives how long all of it and the phase took so far.
-func (s *stopwatch) times(phase string) (all, of time.Duration) {
-	now := time.Now()
-	if s.phase != phase {
-		s.phase, s.since = phase, now
+// finish fills in what follows from the time that all of it and the phase took so far.
+func (s *stopwatch) finish(p Progress) Progress {
+	now := s.now()
+	done, total := p.Events, p.Total
+	if p.AllRows > 0 {
+		done, total = p.Rows, p.AllRows
 	}
-	return now.Sub(s.started), now.Sub(s.since)
+	if s.phase != p.Phase {
+		s.phase, s.since, s.before = p.Phase, now, done
+	}
+	p.Seconds = now.Sub(s.started).Seconds()
+	if of := now.Sub(s.since).Seconds(); of > 0 {
+		p.PerSecond = float64(done-s.before) / of
+	}
+	if total > done && p.PerSecond > 0 {
+		p.Left = float64(total-done) / p.PerSecond
+	}
+	return p
 }
 
 // giveWay lets readers go first: while the slowest hundredth of the last second's reads took too long, the rebuild waits.

@@ -18,7 +18,8 @@ type build struct {
 	v      *Views
 	report func(Progress) // with what has been done so far
 	*giveWay
-	found Comparison
+	found        Comparison
+	comparedWith int // a generation's number; 0: none
 }
 
 // fold gives the rows of the log as far as the live generation stands, compared with its rows.
@@ -72,6 +73,7 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 	if w.place != at.at {
 		return nil, fmt.Errorf("the log ends at %s, the live rows stand at %s: %w", w.place, at.at, ErrAhead)
 	}
+	b.comparedWith = g.n
 	if err := b.compare(ctx, against, g, w, doubt); g.dialect.damaged(err) {
 		// Rows that cannot be read are what is being mended.
 		v.config.Logger.Warn("the present views cannot be compared with the new ones", zap.Error(err))
@@ -139,7 +141,12 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 // Only for the last step are batches held back.
 func (b *build) takeOver(ctx context.Context, g *generation, at position) error {
 	v := b.v
-	w, at, err := b.bring(ctx, g, nil, at, b.behind(v.Position(), at))
+	live := b.behind(v.Position(), at)
+	progress := b.catchingUp(at, live)
+	if err := progress(ctx, at); err != nil {
+		return err
+	}
+	w, at, err := b.bring(ctx, g, nil, at, live, func(p position) error { return progress(ctx, p) })
 	if err != nil {
 		return err
 	}
@@ -157,7 +164,7 @@ func (b *build) takeOver(ctx context.Context, g *generation, at position) error 
 		}
 		// Views that are ahead of the log hold nothing to catch up with: they are what is being mended.
 		if ahead == nil {
-			if w, at, err = b.bring(ctx, g, w, at, live.at); err != nil {
+			if w, at, err = b.bring(ctx, g, w, at, live.at, func(position) error { return nil }); err != nil {
 				return err
 			}
 		}
@@ -184,6 +191,24 @@ func (b *build) takeOver(ctx context.Context, g *generation, at position) error 
 	return nil
 }
 
+// catchingUp reports how far a generation has come towards a position. Positions tell it where they count events; elsewhere
+// only what was applied is known. Then it lets readers go first.
+func (b *build) catchingUp(from position, to eventlog.Position) func(context.Context, position) error {
+	p := Progress{Phase: "catch up", Total: -1}
+	counted := dense(b.v.config.Log)
+	if counted {
+		p.Total = int64(max(to.Commit, from.at.Commit))
+	}
+	return func(ctx context.Context, at position) error {
+		if p.Events = at.events; counted {
+			p.Events = int64(at.at.Commit)
+			p.Total = max(p.Total, p.Events) // a batch may reach further
+		}
+		b.report(p)
+		return b.wait(ctx)
+	}
+}
+
 // behind is the position to catch up to before batches are held back: none when the live rows are not of this log.
 func (b *build) behind(live eventlog.Position, at position) eventlog.Position {
 	if b.v.config.Mend {
@@ -196,9 +221,9 @@ func (b *build) behind(live eventlog.Position, at position) eventlog.Position {
 const fencedTries = 20
 
 // bring is Views.bring of a generation that somebody else may be keeping up with the log.
-func (b *build) bring(ctx context.Context, g *generation, w *set, at position, to eventlog.Position) (*set, position, error) {
+func (b *build) bring(ctx context.Context, g *generation, w *set, at position, to eventlog.Position, each func(position) error) (*set, position, error) {
 	for tries := 1; ; tries++ {
-		reached, stands, err := b.v.bring(ctx, g, w, at, to)
+		reached, stands, err := b.v.bring(ctx, g, w, at, to, each)
 		if !errors.Is(err, ErrFenced) || tries == fencedTries {
 			return reached, stands, err
 		}
@@ -233,7 +258,6 @@ func (v *Views) Undo(ctx context.Context) error {
 			err = v.mayApply(g)
 		}
 		if err == nil {
-			b.report(Progress{Phase: "catch up", Events: at.events, Total: -1})
 			err = b.takeOver(ctx, g, at)
 		}
 		if err != nil {

@@ -51,6 +51,8 @@ type Comparison struct {
 	Declared   int64    `json:"declared"`
 	Undeclared int64    `json:"undeclared"`
 	First      []Change `json:"first,omitempty"` // the first that are not declared
+	// Resumed: an interrupted rebuild had compared and written all this; what differs was told then.
+	Resumed bool `json:"resumed,omitempty"`
 }
 
 // firstChanges is how many changes a comparison keeps. The others are told to Differs and counted.

@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -14,26 +15,10 @@ type Progress struct {
 	Total     int64   `json:"total"` // -1 where the log does not count its events
 	Rows      int64   `json:"rows,omitempty"`
 	AllRows   int64   `json:"all_rows,omitempty"`
-	Seconds   float64 `json:"seconds"`    // since it began
-	PerSecond float64 `json:"per_second"` // events while reading, rows afterwards
-	Left      float64 `json:"seconds_left,omitempty"`
+	Seconds   float64 `json:"seconds"`                  // since it began
+	PerSecond float64 `json:"per_second"`               // in this phase: rows where AllRows is given, events otherwise
+	Left      float64 `json:"seconds_left,omitempty"`   // of this phase
 	Paused    float64 `json:"paused_seconds,omitempty"` // for the sake of readers
-}
-
-// finish fills in what follows from the time that the phase and all of it took.
-func (p Progress) finish(all, phase time.Duration) Progress {
-	done, total := p.Events, p.Total
-	if p.AllRows > 0 {
-		done, total = p.Rows, p.AllRows
-	}
-	p.Seconds = all.Seconds()
-	if s := phase.Seconds(); s > 0 {
-		p.PerSecond = float64(done) / s
-	}
-	if total > done && p.PerSecond > 0 {
-		p.Left = float64(total-done) / p.PerSecond
-	}
-	return p
 }
 
 // RebuildStatus is how the rebuild of this process stands, or how the last one ended.
@@ -48,7 +33,7 @@ type RebuildStatus struct {
 type job struct {
 	mu      sync.Mutex
 	wait    sync.WaitGroup // of those begun by StartRebuild
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	build   *build
 	status  RebuildStatus
 	changed chan struct{} // closed and replaced with each change; nil while nobody asked
@@ -61,14 +46,14 @@ func (j *job) begin(ctx context.Context, v *Views, how rebuilding) (context.Cont
 	if j.cancel != nil {
 		return nil, nil, ErrRebuilding
 	}
-	ctx, j.cancel = context.WithCancel(ctx)
+	ctx, j.cancel = context.WithCancelCause(ctx)
 	b := &build{rebuilding: how, v: v, giveWay: newGiveWay(v)}
-	clock := newStopwatch()
+	clock := newStopwatch(time.Now)
 	var one sync.Mutex // rows may be made by several goroutines
 	b.report = func(p Progress) {
 		one.Lock()
 		defer one.Unlock()
-		p = p.finish(clock.times(p.Phase))
+		p = clock.finish(p)
 		p.Paused = b.paused().Seconds()
 		if how.Progress != nil {
 			how.Progress(p)
@@ -86,7 +71,7 @@ func (j *job) begin(ctx context.Context, v *Views, how rebuilding) (context.Cont
 func (j *job) end(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.cancel()
+	j.cancel(nil)
 	j.cancel = nil
 	found := j.build.found
 	j.status.State, j.status.Comparison = "done", &found
@@ -142,13 +127,19 @@ func (v *Views) StartRebuild(o RebuildOptions) error {
 	return nil
 }
 
-// CancelRebuild ends the rebuild of this process; false when there is none.
-func (v *Views) CancelRebuild() bool {
-	v.job.mu.Lock()
-	defer v.job.mu.Unlock()
-	if v.job.cancel == nil {
+// errCancelled: somebody wants no new rows.
+var errCancelled = fmt.Errorf("the rebuild was cancelled: %w", context.Canceled)
+
+// CancelRebuild ends the rebuild of this process, and nothing is left of it; false when there is none.
+func (v *Views) CancelRebuild() bool { return v.job.stop(errCancelled) }
+
+// stop ends the rebuild that goes on, if one does.
+func (j *job) stop(why error) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.cancel == nil {
 		return false
 	}
-	v.job.cancel()
+	j.cancel(why)
 	return true
 }

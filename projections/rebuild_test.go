@@ -380,8 +380,10 @@ func TestARebuildIsCancelled(t *testing.T) {
 			if s, _ := v.RebuildStatus(); !errors.Is(err, context.Canceled) || s.State != "cancelled" {
 				t.Errorf("%s: %v, %+v", phase, err, s)
 			}
-			if left, err := v.store.open(context.Background(), stateBuilding); left != nil || err != nil {
-				t.Errorf("%s: left generation %+v, %v", phase, left, err)
+			for _, state := range []string{stateBuilding, stateWritten} {
+				if left, err := v.store.open(context.Background(), state); left != nil || err != nil {
+					t.Errorf("%s: left generation %+v, %v", phase, left, err)
+				}
 			}
 			if v.current.n != n {
 				t.Fatalf("%s: switched", phase)
@@ -535,6 +537,16 @@ func TestARebuildGivesWay(t *testing.T) {
 	must(t, g.wait(t.Context()))
 	if g.paused() == 0 {
 		t.Error("did not wait")
+	}
+	log := newRecorder()
+	log.record(t, busyDay().facts...)
+	real := caughtUpViews(t, t.TempDir(), log)
+	defer closeViews(t, real)
+	real.reads.quarters = v.reads.quarters
+	var paused float64
+	_, err := real.RebuildWith(t.Context(), RebuildOptions{Progress: func(p Progress) { paused = p.Paused }})
+	if must(t, err); paused == 0 {
+		t.Error("a rebuild did not wait, or did not say so")
 	}
 	before := g.paused()
 	must(t, g.wait(t.Context()))

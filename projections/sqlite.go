@@ -142,7 +142,8 @@ func openSQLite(path string, readOnly, mend bool) (store, error) {
 	if readOnly {
 		return s, nil
 	}
-	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`)
+	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL);
+		CREATE TABLE IF NOT EXISTS written (n INTEGER PRIMARY KEY, record TEXT NOT NULL)`)
 	if err == nil {
 		var n int
 		err = db.QueryRow(`SELECT COUNT(*) FROM generation`).Scan(&n) // reads a page that the statement above may not
@@ -326,6 +327,16 @@ func (s *sqliteStore) finish(_ context.Context, g *generation) error {
 	return s.connect(g)
 }
 
+// settle comes after finish: what the record speaks of is on the disk, or there is no record. The register's own commit is
+// not synced by itself (see uri); a power cut may take the record, and the rows are then made again.
+func (s *sqliteStore) settle(ctx context.Context, g *generation, record string) error {
+	return settleIn(ctx, s.registry, g, "", record)
+}
+
+func (s *sqliteStore) record(ctx context.Context, g *generation) (string, error) {
+	return recordIn(ctx, s.registry, g, "")
+}
+
 // publish keeps everybody from writing to the live generation until the register says that it no longer is.
 func (s *sqliteStore) publish(ctx context.Context, g *generation, at eventlog.Position, former string, anyway bool) (err error) {
 	before, err := s.open(ctx, stateLive)
@@ -352,7 +363,7 @@ func (s *sqliteStore) publish(ctx context.Context, g *generation, at eventlog.Po
 		return fmt.Errorf("projections: publish generation %d: %w", g.n, err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := switchTo(ctx, tx, g, "generation", former); err != nil {
+	if err := switchTo(ctx, tx, g, "", former); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -378,7 +389,7 @@ func (s *sqliteStore) discard(ctx context.Context, state string) error {
 	}
 	for _, n := range ns {
 		remove(s.file(n))
-		if _, err := s.registry.ExecContext(ctx, `DELETE FROM generation WHERE n = ?`, n); err != nil {
+		if _, err := s.registry.ExecContext(ctx, `DELETE FROM generation WHERE n = ?1; DELETE FROM written WHERE n = ?1`, n); err != nil {
 			return fmt.Errorf("projections: registry %s: %w", s.path, err)
 		}
 	}

@@ -127,6 +127,10 @@ type store interface {
 	setAside(ctx context.Context, state string, now time.Time) error
 	// finish makes what was written durable and opens the generation as live does.
 	finish(ctx context.Context, g *generation) error
+	// settle records, in one transaction and durably with everything that finish made so, that a generation needs nothing
+	// but to follow the log, and what was found when it was written. record gives that back.
+	settle(ctx context.Context, g *generation, record string) error
+	record(ctx context.Context, g *generation) (string, error)
 	// publish makes a generation that stands at a position the live one, in one transaction, and gives the one before it
 	// the state former; there is one previous at most. errBehind: the live one stands further on by now, and readers must
 	// not go back. anyway does it all the same.
@@ -150,6 +154,7 @@ type store interface {
 // The states of a generation.
 const (
 	stateBuilding = "building" // being written; of no use when its writer is gone
+	stateWritten  = "written"  // all there and settled: whoever rebuilds next brings it up to date and puts it in place
 	stateLive     = "live"     // the one readers see
 	statePrevious = "previous" // the one they saw before, kept up with the log so that a rebuild can be undone
 	stateRetired  = "retired"  // to be removed

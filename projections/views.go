@@ -300,7 +300,7 @@ func (v *Views) checkAhead(ctx context.Context, p position) error {
 
 // Close releases files and connections. Run and Lead have ended before it is called.
 func (v *Views) Close() error {
-	v.CancelRebuild()
+	v.job.stop(context.Canceled) // what is written stays for the next process
 	v.job.wait.Wait()
 	if v.unwatch != nil {
 		v.unwatch()

@@ -16,6 +16,7 @@ const (
 	LockSetup   Lock = iota + 1 // making and changing tables
 	LockRebuild                 // making a generation of the views
 	LockLeader                  // applying events and closing days
+	LockSigner                  // signing for the transparency log
 )
 
 // lockClass sets this program's locks apart from others in the same database.
@@ -38,10 +39,24 @@ const (
 // The connection is its own, and must lead to the server itself: behind a pooler that shares connections between
 // transactions a lock is nobody's.
 func Alone(ctx context.Context, place string, l Lock, name string, f func(ctx context.Context) error) error {
-	held, err := lock(ctx, place, l, name)
+	held, err := lock(ctx, place, l, name, true)
 	if err != nil {
 		return err
 	}
+	return held.during(ctx, l, f)
+}
+
+// IfAlone is Alone that does not wait: false when another process holds the lock, and f did not run.
+func IfAlone(ctx context.Context, place string, l Lock, name string, f func(ctx context.Context) error) (bool, error) {
+	held, err := lock(ctx, place, l, name, false)
+	if held == nil || err != nil {
+		return false, err
+	}
+	return true, held.during(ctx, l, f)
+}
+
+// during runs f and gives the lock back.
+func (held *holder) during(ctx context.Context, l Lock, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -56,7 +71,7 @@ func Alone(ctx context.Context, place string, l Lock, name string, f func(ctx co
 			}
 		}
 	}()
-	err = f(ctx)
+	err := f(ctx)
 	if cause := context.Cause(ctx); errors.Is(cause, ErrLockLost) {
 		err = errors.Join(cause, err)
 	}
@@ -71,7 +86,8 @@ type holder struct {
 	conn *sql.Conn
 }
 
-func lock(ctx context.Context, place string, l Lock, name string) (_ *holder, err error) {
+// lock gives nil when it need not wait and another process holds the lock.
+func lock(ctx context.Context, place string, l Lock, name string, wait bool) (_ *holder, err error) {
 	db, err := Open(place, Pool{Name: name, Settings: map[string]string{"statement_timeout": "0"}})
 	if err != nil {
 		return nil, err
@@ -79,15 +95,18 @@ func lock(ctx context.Context, place string, l Lock, name string) (_ *holder, er
 	db.SetConnMaxLifetime(0)
 	db.SetConnMaxIdleTime(0)
 	h := &holder{db: db}
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, lockEvery) {
+	for delay := 10 * time.Millisecond; ; delay = min(2*delay, lockEvery) {
 		got, err := h.try(ctx, l)
 		if got {
 			return h, nil
 		}
+		if err == nil && !wait {
+			return nil, h.close()
+		}
 		if err != nil && !Transient(err) && !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return nil, errors.Join(fmt.Errorf("postgres: wait for lock %d: %w", l, errors.Join(err, context.Cause(ctx))), h.close())
 		}
-		pause(ctx, wait)
+		pause(ctx, delay)
 	}
 }
 

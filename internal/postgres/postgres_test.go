@@ -123,7 +123,21 @@ func TestAlone(t *testing.T) {
 	if most != 1 {
 		t.Errorf("%d at once", most)
 	}
-	err := postgres.Alone(t.Context(), place, postgres.LockLeader, "test", func(ctx context.Context) error {
+	err := postgres.Alone(t.Context(), place, postgres.LockRebuild, "test", func(ctx context.Context) error {
+		ran, err := postgres.IfAlone(ctx, place, postgres.LockRebuild, "test", func(context.Context) error { return errors.New("two at once") })
+		if ran || err != nil {
+			t.Errorf("beside the holder: %t, %v", ran, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	ran, err := postgres.IfAlone(t.Context(), place, postgres.LockRebuild, "test", func(context.Context) error { return nil })
+	if !ran || err != nil {
+		t.Errorf("alone: %t, %v", ran, err)
+	}
+	err = postgres.Alone(t.Context(), place, postgres.LockLeader, "test", func(ctx context.Context) error {
 		server.Kill()
 		<-ctx.Done()
 		return ctx.Err()

@@ -1,0 +1,141 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
+
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/internal/postgres"
+)
+
+// written is what the register keeps of a generation that was written in full, at a position of its own, and whose
+// comparison is settled: all that whoever goes on with it has to know. Whatever differs from what he would have made
+// himself makes it of no use.
+type written struct {
+	Asked      asked      `json:"asked"`
+	Live       int        `json:"live,omitempty"` // the generation it was compared with; 0: with none
+	Comparison Comparison `json:"comparison"`
+}
+
+// asked is what decides what a rebuild writes, beside the fingerprint and the log.
+type asked struct {
+	Program string `json:"program"` // the build that wrote it: another may fold otherwise, with the same fingerprint
+	Accept  bool   `json:"accept,omitempty"`
+	Parked  bool   `json:"parked,omitempty"`
+	Park    bool   `json:"park,omitempty"`
+	Blind   bool   `json:"blind,omitempty"`
+	Former  string `json:"former"`
+}
+
+func (b *build) asked() asked {
+	return asked{program(), b.Accept, b.Parked, b.park, b.blind, b.former}
+}
+
+// program names the build that runs.
+func program() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	name := info.Main.Version
+	for _, s := range info.Settings {
+		if slices.Contains([]string{"vcs.revision", "vcs.time", "vcs.modified"}, s.Key) {
+			name += " " + s.Value
+		}
+	}
+	return name
+}
+
+// settle records that a generation is written. A process that is killed from here on leaves something to go on with.
+func (b *build) settle(ctx context.Context, g *generation) error {
+	record, err := json.Marshal(written{b.asked(), b.comparedWith, b.found}, json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("projections: settle generation %d: %w", g.n, err)
+	}
+	return b.v.store.settle(ctx, g, string(record))
+}
+
+// adopt gives the generation that an interrupted rebuild like this one has written, and where it stands; nil when there is
+// none. What cannot be gone on with is removed.
+func (b *build) adopt(ctx context.Context) (_ *generation, at position, err error) {
+	g, err := b.v.opened(ctx, stateWritten)
+	if err == nil && g == nil {
+		return nil, at, nil
+	}
+	why := "it cannot be opened"
+	if err == nil {
+		if at, why, err = b.judge(ctx, g); err == nil && why == "" {
+			b.v.config.Logger.Info("going on with a rebuild that was interrupted", zap.Int("generation", g.n), zap.Stringer("position", at.at))
+			return g, at, nil
+		}
+		err = errors.Join(err, g.close())
+	}
+	if err != nil && !b.v.store.dialect().damaged(err) && !errors.Is(err, ErrDamaged) {
+		return nil, at, err
+	}
+	b.v.config.Logger.Info("what an interrupted rebuild has written is of no use", zap.String("reason", why), zap.Error(err))
+	return nil, at, b.v.store.discard(ctx, stateWritten)
+}
+
+// judge tells why a written generation is of no use to this build, "" when it is.
+func (b *build) judge(ctx context.Context, g *generation) (at position, why string, err error) {
+	var r written
+	record, err := b.v.store.record(ctx, g)
+	if err != nil {
+		return at, "", err
+	}
+	if err := json.Unmarshal([]byte(record), &r); err != nil {
+		return at, "its record cannot be read", nil
+	}
+	live, err := b.v.store.liveNumber(ctx)
+	if err != nil {
+		return at, "", err
+	}
+	switch mine := b.asked(); {
+	case g.fingerprint != b.v.fingerprint || r.Asked.Program != mine.Program:
+		return at, "another program wrote it", nil
+	case b.Fresh || r.Asked != mine:
+		return at, "other options were asked for", nil
+	case r.Live != 0 && r.Live != live:
+		return at, "the views that it was compared with were replaced", nil
+	}
+	if at, err = g.position(ctx, g.read); err != nil {
+		return at, "", err
+	}
+	switch err := b.v.checkAhead(ctx, at); {
+	case errors.Is(err, ErrAhead):
+		return at, "it is ahead of the log", nil
+	case err != nil:
+		return at, "", err
+	}
+	b.found = r.Comparison
+	b.found.Resumed = true
+	return at, "", nil
+}
+
+// resumable tells whether a rebuild that failed leaves its written generation for the next one. Where there is no room it
+// does not.
+func (b *build) resumable(ctx context.Context, err error) bool {
+	switch {
+	case ctx.Err() != nil:
+		return !errors.Is(context.Cause(ctx), errCancelled)
+	case b.v.store.dialect().full(err):
+		return false
+	}
+	return b.v.transient(err) || errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, ErrFenced)
+}
+
+// drop removes the generations in a state after a failure. Without its lock a process leaves them alone: another may be at
+// work on them.
+func (b *build) drop(ctx context.Context, state string) error {
+	if errors.Is(context.Cause(ctx), postgres.ErrLockLost) {
+		return nil
+	}
+	return b.v.store.discard(context.WithoutCancel(ctx), state)
+}
