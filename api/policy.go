@@ -141,6 +141,8 @@ func policy() map[string]rule {
 		"stream-rebuild": {allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)},
 		"start-rebuild":  {allow: admin},
 		"cancel-rebuild": {allow: admin},
+		"undo-rebuild":   {allow: admin},
+		"drop-previous":  {allow: admin},
 
 		"metrics": {allow: admin},
 		"openapi": {public: true},

@@ -36,7 +36,7 @@ func allowed() map[string]string {
 		"list-breaches": "department inspector", "synthesis": "department inspector", "sign-off-queue": "department inspector", "list-targets": "department inspector",
 		"history": reading, "list-events": "department inspector", "stream-events": "department inspector",
 		"lag": "department inspector admin", "list-parked": "department inspector admin", "retry-parked": "admin", "metrics": "admin",
-		"rebuild-status": "department inspector admin", "stream-rebuild": "department inspector admin", "start-rebuild": "admin", "cancel-rebuild": "admin",
+		"rebuild-status": "department inspector admin", "stream-rebuild": "department inspector admin", "start-rebuild": "admin", "cancel-rebuild": "admin", "undo-rebuild": "admin", "drop-previous": "admin",
 		"page-board": "department inspector", "page-unit": reading, "page-breaches": "department inspector", "page-synthesis": "department inspector",
 		"get-receipt": "everybody", "get-opening": anybody + " deputy nobody", "evidence-bundle": reading, "evidence-status": "everybody", "evidence-policy": "everybody", "log-file": "everybody",
 		"openapi": "everybody", "healthz": "everybody", "readyz": "everybody", "page-style": "everybody",

@@ -127,8 +127,12 @@ func statusOf(err error) (status int, transport *refusal, faults *domain.Error) 
 			return refuse(http.StatusServiceUnavailable, codeContended).after(1)
 		case errors.Is(err, projections.ErrCursor):
 			return refuse(http.StatusBadRequest, codeCursor).in(paramCursor.name)
+		case errors.Is(err, projections.ErrRebuilding):
+			return refuse(http.StatusConflict, codeRebuilding).after(10)
+		case errors.Is(err, projections.ErrNoPrevious):
+			return refuse(http.StatusConflict, codeNoPrevious)
 		case errors.Is(err, projections.ErrEmpty), errors.Is(err, projections.ErrReadOnly), errors.Is(err, projections.ErrAhead),
-			errors.Is(err, projections.ErrBuilding), errors.Is(err, projections.ErrRebuilding):
+			errors.Is(err, projections.ErrBuilding):
 			return refuse(http.StatusServiceUnavailable, codeUnavailable).after(10)
 		case errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, appstate.ErrUnavailable),
 			errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

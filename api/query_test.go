@@ -420,7 +420,7 @@ func TestOpenAPI(t *testing.T) {
 		if ok && (json.Unmarshal(op, &o) != nil || o.OperationID != rt.id || o.Summary == "" || o.Responses["400"] == nil) {
 			t.Errorf("%s: %s", rt.id, op)
 		}
-		if takes := rt.method != http.MethodGet && !slices.Contains([]string{"retry-parked", "start-rebuild", "cancel-rebuild"}, rt.id); ok && takes != (o.RequestBody != nil) {
+		if takes := rt.method != http.MethodGet && !slices.Contains([]string{"retry-parked", "start-rebuild", "cancel-rebuild", "undo-rebuild", "drop-previous"}, rt.id); ok && takes != (o.RequestBody != nil) {
 			t.Errorf("%s: body %s", rt.id, o.RequestBody)
 		}
 	}

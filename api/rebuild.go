@@ -1,12 +1,15 @@
 package api
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/projections"
 )
 
@@ -16,6 +19,10 @@ type Rebuilder interface {
 	RebuildStatus() (projections.RebuildStatus, <-chan struct{})
 	StartRebuild(projections.RebuildOptions) error
 	CancelRebuild() bool
+	// Undo makes the views before the last rebuild the ones that are read again, and these the previous ones.
+	Undo(ctx context.Context) error
+	// DropPrevious removes the previous views: there is nothing to go back to then.
+	DropPrevious(ctx context.Context) error
 }
 
 // noRebuilder is for a process that does not make views.
@@ -26,6 +33,8 @@ func (noRebuilder) RebuildStatus() (projections.RebuildStatus, <-chan struct{}) 
 }
 func (noRebuilder) StartRebuild(projections.RebuildOptions) error { return projections.ErrReadOnly }
 func (noRebuilder) CancelRebuild() bool                           { return false }
+func (noRebuilder) Undo(context.Context) error                    { return projections.ErrReadOnly }
+func (noRebuilder) DropPrevious(context.Context) error            { return projections.ErrReadOnly }
 
 // rebuildTick is how often a feed of progress speaks at most. Chosen: as often as an eye follows.
 const rebuildTick = 200 * time.Millisecond
@@ -56,7 +65,47 @@ func (h *Handler) rebuildRoutes() []*route {
 				h.Rebuilds.CancelRebuild()
 				return h.rebuildStatus(c, http.StatusAccepted)
 			}},
+		{id: "undo-rebuild", method: http.MethodPost, path: "/v1/operations/rebuild/undo", tag: "operations", keyed: keyNeeded, also: []int{http.StatusConflict, http.StatusUnprocessableEntity}, answer: projections.RebuildStatus{},
+			summary: "Go back to the views before the last rebuild, which have followed the log since; once more goes forward again",
+			handle:  func(c *call) error { return h.rebuildOnce(c, h.Rebuilds.Undo) }},
+		{id: "drop-previous", method: http.MethodPost, path: "/v1/operations/rebuild/drop-previous", tag: "operations", keyed: keyNeeded, also: []int{http.StatusConflict, http.StatusUnprocessableEntity}, answer: projections.RebuildStatus{},
+			summary: "Remove the views before the last rebuild: their room is free, and there is nothing to go back to",
+			handle:  func(c *call) error { return h.rebuildOnce(c, h.Rebuilds.DropPrevious) }},
 	}
+}
+
+// rebuildOnce does what a second time would turn round, once for each key: a caller whose answer was lost sends it again.
+// It is done to its end when the caller has gone, since nobody would know whether it was.
+func (h *Handler) rebuildOnce(c *call, act func(context.Context) error) error {
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	ctx := context.WithoutCancel(c.ctx)
+	request := appstate.Request{Person: c.actor.ID, Route: "POST " + c.r.URL.Path, Key: key}
+	kept, err := h.State.Begin(ctx, request)
+	if err != nil {
+		return err
+	}
+	if kept == nil {
+		if err := act(ctx); err != nil {
+			return errors.Join(err, h.State.Forget(ctx, request))
+		}
+		s, _ := h.Rebuilds.RebuildStatus()
+		body, err := json.Marshal(s, answerJSON)
+		if err != nil {
+			return fmt.Errorf("api: encode the status of a rebuild: %w", err)
+		}
+		kept = &appstate.Answer{Status: http.StatusOK, Body: append(body, '\n')}
+		if err := h.State.Keep(ctx, request, *kept); err != nil {
+			return err
+		}
+	} else {
+		h.metrics.repeats.Inc()
+		c.x.Header().Set("Idempotency-Replayed", "true")
+	}
+	c.x.write(kept.Status, jsonType, kept.Body)
+	return nil
 }
 
 func (h *Handler) rebuildStatus(c *call, status int) error {

@@ -17,6 +17,7 @@ const (
 	codeEvent           code = "event_unknown"
 	codeFuture          code = "known_at_future"
 	codeNoEvidence      code = "no_evidence"
+	codeNoPrevious      code = "no_previous_views"
 	codeNonce           code = "nonce"
 	codeIfMatchFailed   code = "if_match_failed"
 	codeIfMatchMissing  code = "if_match_missing"
@@ -37,6 +38,7 @@ const (
 	codeParameterTwice  code = "parameter_twice"
 	codeParameterOther  code = "parameter_unknown"
 	codePosition        code = "position"
+	codeRebuilding      code = "rebuilding"
 	codeRoute           code = "route"
 	codeTokenMissing    code = "token_missing"
 	codeTokenScope      code = "token_scope"
@@ -56,6 +58,7 @@ var transportTexts = map[code]explained{
 	codeEvent:           {domain.Wording{Vi: "Không tìm thấy", En: "Not found"}, domain.Wording{Vi: "Sổ không có sự kiện “{value}”.", En: "The ledger holds no event “{value}”."}},
 	codeFuture:          {domain.Wording{Vi: "Dữ liệu không hợp lệ", En: "The input is not valid"}, domain.Wording{Vi: "“{value}” nằm trong tương lai; chưa thể biết đến lúc đó sẽ ghi những gì.", En: "“{value}” lies in the future; what will be known then is not known yet."}},
 	codeNoEvidence:      {domain.Wording{Vi: "Không có nhật ký minh bạch", En: "No transparency log"}, domain.Wording{Vi: "Máy chủ này chạy không có nhật ký minh bạch, nên không cấp biên nhận.", En: "This server runs without a transparency log and gives no receipts."}},
+	codeNoPrevious:      {domain.Wording{Vi: "Không có gì để quay lại", En: "There is nothing to go back to"}, domain.Wording{Vi: "Không còn giữ dữ liệu tra cứu của lần dựng trước.", En: "No views from before a rebuild are kept."}},
 	codeNonce:           {domain.Wording{Vi: "Lời ký đã cũ", En: "The statement is stale"}, domain.Wording{Vi: "Lời ký này đã dùng, đã quá hạn hoặc không do máy chủ cấp; hãy tải lại và ký.", En: "This statement was used, has expired or was not issued here; load it again, then sign."}},
 	codeIfMatchFailed:   {domain.Wording{Vi: "Đã có phiên bản khác", En: "There is another version"}, domain.Wording{Vi: "Báo cáo không phải là bản bạn đã xem; hãy xem lại.", En: "The report is not the one you looked at; look again."}},
 	codeIfMatchMissing:  {domain.Wording{Vi: "Thiếu điều kiện", En: "A precondition is required"}, domain.Wording{Vi: "Hãy nêu phiên bản đã xem, bằng If-Match hoặc trong nội dung.", En: "Say which version you looked at, with If-Match or in the body."}},
@@ -76,6 +79,7 @@ var transportTexts = map[code]explained{
 	codeParameterTwice:  {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Tham số “{name}” xuất hiện hai lần.", En: "Parameter “{name}” appears twice."}},
 	codeParameterOther:  {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Không có tham số “{name}” ở đây.", En: "There is no parameter “{name}” here."}},
 	codePosition:        {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "“{value}” không phải là một vị trí của sổ.", En: "“{value}” is no position of the ledger."}},
+	codeRebuilding:      {domain.Wording{Vi: "Đang dựng lại", En: "A rebuild goes on"}, domain.Wording{Vi: "Dữ liệu tra cứu đang được dựng lại; hãy chờ xong hoặc hủy rồi gửi lại.", En: "The views are being rebuilt; wait for the end or cancel it, then send this again."}},
 	codeRoute:           {domain.Wording{Vi: "Không có địa chỉ này", En: "There is no such address"}, domain.Wording{Vi: "Không có gì ở địa chỉ này; xem /v1/openapi.json.", En: "Nothing is at this address; see /v1/openapi.json."}},
 	codeTokenMissing:    {domain.Wording{Vi: "Chưa đăng nhập", En: "Not signed in"}, domain.Wording{Vi: "Cần tiêu đề Authorization: Bearer với mã truy cập.", En: "An Authorization: Bearer header with an API token is needed."}},
 	codeTokenScope:      {domain.Wording{Vi: "Không được phép", En: "Not allowed"}, domain.Wording{Vi: "Mã truy cập này chỉ được đọc.", En: "This token may only read."}},
