@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"sync"
 
 	"github.com/go-json-experiment/json"
 
@@ -131,58 +130,45 @@ func (h *Handler) importFile(c *call) (name string, file []byte, channel domain.
 
 func (h *Handler) importRows(c *call, key, name string, file []byte, channel domain.Channel) (*Imported, error) {
 	regime := domain.RegimeID(c.path("regime"))
-	rows, err := intake.ParseFile(name, file, h.Registry, domain.Date(c.path("date")))
+	rows, err := intake.ParseFile(name, file, h.Registry, domain.Date(c.path("date")), h.Ledger.DutyOf(c.ctx, regime))
 	if err != nil {
 		return nil, err
 	}
-	attempts := make([]importAttempt, len(rows))
+	attempts := make([]commands.FileRow, len(rows))
 	for i, row := range rows {
-		k := domain.ReportKey{Regime: regime, Form: row.Form, Unit: row.Unit, Date: row.Date}
-		a := importAttempt{row: row, filing: filing(k, row.Submission)}
-		content, err := json.Marshal(a.filing, json.Deterministic(true))
+		f := filing(domain.ReportKey{Regime: regime, Form: row.Form, Unit: row.Unit, Date: row.Date}, row.Submission)
+		content, err := json.Marshal(f, json.Deterministic(true))
 		if err != nil {
 			return nil, fmt.Errorf("api: encode row %d: %w", row.Number, err)
 		}
 		digest := sha256.Sum256(content)
 		id := domain.NewCommandID("http", string(c.actor.ID), c.r.URL.Path, key, string(row.Form), string(row.Unit))
-		a.cmd = commands.Command{ID: id, Actor: c.actor.ID, Channel: channel, ReceivedAt: c.receivedAt, CorrelationID: correlation(id, "", digest[:])}
-		attempts[i] = a
+		attempts[i] = commands.FileRow{Filing: f, Command: commands.Command{ID: id, Actor: c.actor.ID, Channel: channel, ReceivedAt: c.receivedAt, CorrelationID: correlation(id, "", digest[:])}}
 	}
-	check := func(a *importAttempt) error { return h.Ledger.CheckReport(c.ctx, a.cmd, a.filing) }
-	if err := eachRow(attempts, check); err != nil {
+	results, refusals, err := h.Ledger.SubmitFile(c.ctx, attempts)
+	if err != nil {
 		return nil, err
 	}
-	submit := func(a *importAttempt) (err error) {
-		a.result, err = h.Ledger.SubmitReport(c.ctx, a.cmd, a.filing)
-		return err
-	}
-	if err := eachRow(attempts, submit); err != nil {
+	if err := refusedRows(rows, refusals); err != nil {
 		return nil, err
 	}
-	return c.imported(attempts)
+	return c.imported(rows, attempts, results)
 }
 
-type importAttempt struct {
-	row    intake.Row
-	filing commands.Filing
-	cmd    commands.Command
-	result commands.Result
-}
-
-func (c *call) imported(attempts []importAttempt) (*Imported, error) {
-	out := &Imported{Rows: len(attempts), Reports: make([]ImportedRow, len(attempts))}
-	last := attempts[0].result.Position
-	for i, a := range attempts {
-		events := a.result.Events
-		if a.result.Repeat {
+func (c *call) imported(rows []intake.Row, attempts []commands.FileRow, results []commands.Result) (*Imported, error) {
+	out := &Imported{Rows: len(rows), Reports: make([]ImportedRow, len(rows))}
+	last := results[0].Position
+	for i, result := range results {
+		row, events := rows[i], result.Events
+		if result.Repeat {
 			out.Repeats++
 			var err error
-			if events, err = c.recordedBefore(a.cmd, a.result); err != nil {
+			if events, err = c.recordedBefore(attempts[i].Command, result); err != nil {
 				return nil, err
 			}
 		}
-		r := ImportedRow{Row: a.row.Number, Form: a.row.Form, Unit: a.row.Unit, Date: a.row.Date, Stream: a.result.Stream, Revision: a.result.Revision}
-		for _, id := range a.result.EventIDs {
+		r := ImportedRow{Row: row.Number, Form: row.Form, Unit: row.Unit, Date: row.Date, Stream: result.Stream, Revision: result.Revision}
+		for _, id := range result.EventIDs {
 			r.EventIDs = append(r.EventIDs, id.String())
 		}
 		for _, e := range events {
@@ -190,8 +176,8 @@ func (c *call) imported(attempts []importAttempt) (*Imported, error) {
 				r.Timeliness, r.Digest = e.Timeliness, e.Digest
 			}
 		}
-		if a.result.PositionKnown && a.result.Position.Compare(last) > 0 {
-			last = a.result.Position
+		if result.PositionKnown && result.Position.Compare(last) > 0 {
+			last = result.Position
 		}
 		out.Reports[i] = r
 	}
@@ -199,61 +185,27 @@ func (c *call) imported(attempts []importAttempt) (*Imported, error) {
 	return out, nil
 }
 
-// rowsAtOnce fills the log's groups, and is far below what one import may take of the machine. Chosen.
-const rowsAtOnce = 64
-
-// eachRow calls f for every row, some at once. Refusals are gathered with their row; anything else ends it.
-func eachRow(attempts []importAttempt, f func(*importAttempt) error) error {
-	var mu sync.Mutex
+// refusedRows is one refusal of all that is wrong with the rows, or nil.
+func refusedRows(rows []intake.Row, refusals []*domain.Error) error {
 	var faults []domain.Fault
 	var kind domain.Kind
-	var failure error
-	work := make(chan *importAttempt)
-	var wg sync.WaitGroup
-	for range min(rowsAtOnce, len(attempts)) {
-		wg.Go(func() {
-			for a := range work {
-				err := f(a)
-				if err == nil {
-					continue
-				}
-				var refusal *domain.Error
-				mu.Lock()
-				if errors.As(err, &refusal) {
-					for _, fault := range refusal.Faults {
-						fault.Row = a.row.Number
-						faults = append(faults, fault)
-					}
-					if kind == 0 || refusal.Kind < kind {
-						kind = refusal.Kind
-					}
-				} else {
-					failure = err
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for i := range attempts {
-		mu.Lock()
-		stop := failure != nil
-		mu.Unlock()
-		if stop {
-			break
+	for i, refusal := range refusals {
+		if refusal == nil {
+			continue
 		}
-		work <- &attempts[i]
-	}
-	close(work)
-	wg.Wait()
-	if failure != nil {
-		return failure
-	}
-	if len(faults) > 0 {
-		domain.SortFaults(faults)
-		if len(faults) > intake.MaxFaults {
-			faults = append(faults[:intake.MaxFaults:intake.MaxFaults], domain.NewFault(domain.CodeMoreFaults, "", "count", fmt.Sprint(len(faults)-intake.MaxFaults)))
+		for _, f := range refusal.Faults {
+			faults = append(faults, rows[i].Place(f))
 		}
-		return &domain.Error{Kind: kind, Faults: faults}
+		if kind == 0 || refusal.Kind < kind {
+			kind = refusal.Kind
+		}
 	}
-	return nil
+	if len(faults) == 0 {
+		return nil
+	}
+	domain.SortFaults(faults)
+	if len(faults) > intake.MaxFaults {
+		faults = append(faults[:intake.MaxFaults:intake.MaxFaults], domain.NewFault(domain.CodeMoreFaults, "", "count", fmt.Sprint(len(faults)-intake.MaxFaults)))
+	}
+	return &domain.Error{Kind: kind, Faults: faults}
 }

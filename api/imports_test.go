@@ -91,7 +91,7 @@ func TestImportFaults(t *testing.T) {
 		}},
 		{"what the ledger refuses", "unit;form;smartphone_users;installed;new_today\n25741;commune;8000;4000;1\n25819;commune;6000;3000;1\n99999;commune;6000;3000;1\n", csvType, 404, []ProblemFault{
 			{Row: 3, Code: "role_missing", Detail: "Cần vai trò “người lập báo cáo” đối với đơn vị “25819”."},
-			{Pointer: "/unit", Row: 4, Code: "unit_unknown", Detail: "Không có đơn vị này."},
+			{Pointer: "/unit", Row: 4, Code: "unit_unknown", Column: "A", Detail: "Không có đơn vị này; hãy kiểm tra lại mã đơn vị."},
 		}},
 		{"another day", "unit;form;date;smartphone_users;installed;new_today\n25741;commune;2021-02-09;8000;4000;1\n", csvType, 422, []ProblemFault{
 			{Pointer: "/date", Row: 2, Column: "C", Code: "date", Detail: "“2021-02-09” không phải là ngày hợp lệ (ví dụ 2021-02-08)."},

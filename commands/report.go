@@ -62,32 +62,26 @@ func (l *Ledger) obligation(ctx context.Context, c Command, key domain.ReportKey
 
 // SubmitReport records the first version of a report.
 func (l *Ledger) SubmitReport(ctx context.Context, c Command, f Filing) (Result, error) {
-	c, decide, err := l.submission(ctx, c, f)
+	c, decide, err := l.submission(ctx, c, f, l.Report)
 	if err != nil {
 		return Result{}, err
 	}
 	return change(ctx, l, c, f.Key.Stream(), l.loadReport(f.Key), decide)
 }
 
-// CheckReport decides a submission as SubmitReport would now, and records nothing: an import looks at every row before
-// it records any.
+// CheckReport decides a submission as SubmitReport would now, and records nothing.
 func (l *Ledger) CheckReport(ctx context.Context, c Command, f Filing) error {
-	c, decide, err := l.submission(ctx, c, f)
-	if err != nil {
-		return err
+	refusals, err := l.CheckFile(ctx, []FileRow{{c, f}})
+	if err == nil && refused(refusals[0]) {
+		err = refusals[0]
 	}
-	r, err := l.Report(ctx, f.Key)
-	if err != nil {
-		return err
-	}
-	if _, ok := r.Seen(c.ID); ok {
-		return nil
-	}
-	_, err = decide(r)
 	return err
 }
 
-func (l *Ledger) submission(ctx context.Context, c Command, f Filing) (Command, func(domain.Report) ([]domain.Event, error), error) {
+// reports reads the state of a report.
+type reports func(context.Context, domain.ReportKey) (domain.Report, error)
+
+func (l *Ledger) submission(ctx context.Context, c Command, f Filing, read reports) (Command, func(domain.Report) ([]domain.Event, error), error) {
 	o, err := l.obligation(ctx, c, f.Key)
 	if err != nil {
 		return c, nil, err
@@ -96,12 +90,12 @@ func (l *Ledger) submission(ctx context.Context, c Command, f Filing) (Command, 
 		return c, nil, err
 	}
 	c.Role = actingRole(c, o, domain.RoleFiler, domain.RoleDistrict)
-	form, previous, err := l.formAndPrevious(ctx, o, f)
+	form, previous, err := l.formAndPrevious(ctx, o, f, read)
 	if err != nil {
 		return c, nil, err
 	}
 	return c, func(r domain.Report) ([]domain.Event, error) {
-		content, missing, err := l.content(ctx, o, form, f)
+		content, missing, err := l.content(ctx, o, form, f, read)
 		if err != nil {
 			return nil, err
 		}
@@ -119,12 +113,12 @@ func (l *Ledger) CorrectReport(ctx context.Context, c Command, f Replacement) (R
 		return Result{}, err
 	}
 	c.Role = actingRole(c, o, domain.RoleFiler, domain.RoleDistrict)
-	form, previous, err := l.formAndPrevious(ctx, o, f.Filing)
+	form, previous, err := l.formAndPrevious(ctx, o, f.Filing, l.Report)
 	if err != nil {
 		return Result{}, err
 	}
 	return change(ctx, l, c, f.Key.Stream(), l.loadReport(f.Key), func(r domain.Report) ([]domain.Event, error) {
-		content, missing, err := l.content(ctx, o, form, f.Filing)
+		content, missing, err := l.content(ctx, o, form, f.Filing, l.Report)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +159,7 @@ func actingRole(c Command, o obligation, wanted ...domain.Role) domain.Role {
 
 // formAndPrevious finds the form the day asks for, and the unit's content of the nearest reporting day before, for
 // plausibility. Three days back at most: what lies further says little about today, and each is a read of a stream.
-func (l *Ledger) formAndPrevious(ctx context.Context, o obligation, f Filing) (domain.Form, *domain.Content, error) {
+func (l *Ledger) formAndPrevious(ctx context.Context, o obligation, f Filing, read reports) (domain.Form, *domain.Content, error) {
 	version := f.FormVersion
 	if version == 0 {
 		version = o.FormVersion
@@ -180,7 +174,7 @@ func (l *Ledger) formAndPrevious(ctx context.Context, o obligation, f Filing) (d
 		if !o.regime.ReportsOn(key.Date) {
 			continue
 		}
-		r, err := l.Report(ctx, key)
+		r, err := read(ctx, key)
 		if err != nil {
 			return form, nil, err
 		}
@@ -192,11 +186,11 @@ func (l *Ledger) formAndPrevious(ctx context.Context, o obligation, f Filing) (d
 }
 
 // content is what the filing says, with the children's sums when the duty consolidates, judged by the form's schema.
-func (l *Ledger) content(ctx context.Context, o obligation, form domain.Form, f Filing) (domain.Content, []domain.UnitCode, error) {
+func (l *Ledger) content(ctx context.Context, o obligation, form domain.Form, f Filing, read reports) (domain.Content, []domain.UnitCode, error) {
 	content := domain.Content{FormVersion: form.Version, Figures: f.Figures, Nil: f.Nil}
 	var missing []domain.UnitCode
 	if o.Consolidates != "" && !f.Nil {
-		children, err := l.children(ctx, o)
+		children, err := l.children(ctx, o, read)
 		if err != nil {
 			return content, nil, err
 		}
@@ -211,11 +205,11 @@ func (l *Ledger) content(ctx context.Context, o obligation, form domain.Form, f 
 }
 
 // children reads what the obligation's unit sums on its day, as it stands now.
-func (l *Ledger) children(ctx context.Context, o obligation) ([]domain.Child, error) {
+func (l *Ledger) children(ctx context.Context, o obligation, read reports) ([]domain.Child, error) {
 	var out []domain.Child
 	for _, u := range o.day.Children(o.Consolidates, o.Key.Unit) {
 		key := domain.ReportKey{Regime: o.Key.Regime, Form: o.Consolidates, Unit: u, Date: o.Key.Date}
-		r, err := l.Report(ctx, key)
+		r, err := read(ctx, key)
 		if err != nil {
 			return nil, err
 		}

@@ -138,6 +138,30 @@ func (d Day) Duty(id DutyID) (DayDuty, bool) {
 	return d.Opened.Duties[i], true
 }
 
+// DutyOf finds the duty under which a unit owes a form on the day; false when it owes none.
+func (d Day) DutyOf(form FormID, unit UnitCode) (DayDuty, bool) {
+	p, ok := d.index[obligationKey{form, unit}]
+	if !ok {
+		return DayDuty{}, false
+	}
+	return d.Opened.Duties[p.duty], true
+}
+
+// Above is how many levels of reports stand below a unit's report of a form: 0 for one that is made first-hand, 1 for one
+// that sums such reports.
+func (d Day) Above(form FormID, unit UnitCode) int {
+	duty, ok := d.DutyOf(form, unit)
+	n := 0
+	for ok && duty.Consolidates != "" && n < len(d.Opened.Duties) { // rules that sum in a circle end here
+		n++
+		i := slices.IndexFunc(d.Opened.Duties, func(x DayDuty) bool { return x.Form == duty.Consolidates })
+		if ok = i >= 0; ok {
+			duty = d.Opened.Duties[i]
+		}
+	}
+	return n
+}
+
 // Obligation is one unit's duty on one day, with the extension and exemption that apply to it.
 type Obligation struct {
 	Key           ReportKey

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -163,8 +164,10 @@ func memberOf(heading string) string {
 
 func (f *file) isField(heading string) bool {
 	for _, form := range f.reg.Forms() {
-		if fieldOf(form, heading) != "" {
-			return true
+		for v := 1; v <= form.Version; v++ { // a day may ask for an old one
+			if old, ok := f.reg.Form(form.ID, v); ok && fieldOf(old, heading) != "" {
+				return true
+			}
 		}
 	}
 	return false
@@ -191,10 +194,10 @@ func letters(i int) string {
 
 // record reads one row: it becomes the same members as a JSON object, read by the same code.
 func (f *file) record(number int, columns []column, cells []string) {
-	r := reading{reg: f.reg, figures: f.reg.ParseFigures, located: true}
-	row := Row{Number: number}
+	r := reading{reg: f.reg, located: true}
 	m := map[string]jsontext.Value{}
 	where := map[string]string{} // pointer to column letter
+	row := Row{Number: number, columns: where}
 	texts := map[string]string{}
 	for i, cell := range cells {
 		if i >= len(columns) || columns[i].heading == "" {
@@ -217,10 +220,11 @@ func (f *file) record(number int, columns []column, cells []string) {
 	if row.Date = domain.Date(texts["date"]); row.Date == "" && f.day == "" {
 		r.fault(domain.CodeRequired, "/date", "name", "date")
 	}
-	form, known := f.reg.CurrentForm(row.Form)
+	_, known := f.reg.CurrentForm(row.Form)
 	if row.Form != "" && !known {
 		r.fault(domain.CodeFormUnknown, "/form", "form", string(row.Form))
 	}
+	r.of(row.Form, f.dutyOf(row))
 	row.Submission.Note, r.faults = appendText(r.faults, texts["note"])
 	if v := texts["form_version"]; v != "" {
 		m["form_version"] = jsontext.Value(v)
@@ -232,8 +236,7 @@ func (f *file) record(number int, columns []column, cells []string) {
 		m["nil"] = jsontext.Value("true")
 	}
 	if known {
-		r.form = row.Form
-		m["figures"] = r.cellFigures(form, columns, cells, where)
+		m["figures"] = r.cellFigures(f.formOf(row.Form, r.version, texts["form_version"]), columns, cells, where)
 		row.Submission.Content, _ = r.content(m)
 	}
 	r.faults = withoutEchoes(r.faults)
@@ -241,7 +244,21 @@ func (f *file) record(number int, columns []column, cells []string) {
 		r.faults[i].Row, r.faults[i].Column = number, where[r.faults[i].Pointer]
 	}
 	f.faults = append(f.faults, r.faults...)
-	f.add(row, "", where, len(r.faults) == 0)
+	f.add(row, len(r.faults) == 0)
+}
+
+// formOf is the form whose figures a row's cells are: of the version the row says, where there is one like that.
+func (f *file) formOf(id domain.FormID, version int, said string) domain.Form {
+	if n, err := strconv.Atoi(said); err == nil {
+		if form, ok := f.reg.Form(id, n); ok {
+			return form
+		}
+	}
+	if form, ok := f.reg.Form(id, version); ok {
+		return form
+	}
+	form, _ := f.reg.CurrentForm(id)
+	return form
 }
 
 // withoutEchoes drops "not an integer" where it was said already why.

@@ -22,7 +22,19 @@ type Row struct {
 	Form       domain.FormID
 	Date       domain.Date
 	Submission domain.Submission
+	pointer    string            // of the row in a JSON file
+	columns    map[string]string // letter of the column a pointer's value stands in; nil in a JSON file
 }
+
+// Place gives a fault that was found in the row's report later on its place in the file.
+func (r Row) Place(f domain.Fault) domain.Fault {
+	f.Row, f.Column = r.Number, r.columns[f.Pointer]
+	f.Pointer = r.pointer + f.Pointer
+	return f
+}
+
+// DutyOf is the duty under which a unit owes a form on a day; the zero duty where nothing is owed.
+type DutyOf func(domain.FormID, domain.UnitCode, domain.Date) domain.DayDuty
 
 // ParseFile reads a day's reports from a file, by the extension of its name.
 //
@@ -33,12 +45,13 @@ type Row struct {
 // semicolon or tab, whichever the heading row has most of. It is UTF-8, with or without a byte order mark, with either
 // line ending. An empty cell is a figure that was not given.
 //
-// day is the only day the rows may be of; "" leaves it to the file.
-func ParseFile(name string, body []byte, reg *schemas.Registry, day domain.Date) ([]Row, error) {
+// Rows of several forms may stand in one file, reports that the ledger sums among them: see ParseReport for what duty
+// decides. day is the only day the rows may be of; "" leaves it to the file.
+func ParseFile(name string, body []byte, reg *schemas.Registry, day domain.Date, duty DutyOf) ([]Row, error) {
 	if err := tooLarge(body, domain.MaxImportBytes); err != nil {
 		return nil, err
 	}
-	f := file{reg: reg, day: day, seen: map[place]int{}}
+	f := file{reg: reg, day: day, duty: duty, seen: map[place]int{}}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if detail := notUTF8(body); detail != "" {
 		return nil, domain.Refuse(domain.Invalid, domain.CodeEncoding, "", "detail", detail)
@@ -64,6 +77,7 @@ func ParseFile(name string, body []byte, reg *schemas.Registry, day domain.Date)
 type file struct {
 	reg    *schemas.Registry
 	day    domain.Date
+	duty   DutyOf
 	rows   []Row
 	faults []domain.Fault
 	seen   map[place]int
@@ -136,15 +150,15 @@ func (f *file) tooMany(row int) {
 }
 
 func (f *file) object(n int, v jsontext.Value) {
-	r := reading{reg: f.reg, figures: f.reg.ParseFigures, located: true, base: "/" + strconv.Itoa(n-1)}
-	row := Row{Number: n}
+	r := reading{reg: f.reg, located: true, base: "/" + strconv.Itoa(n-1)}
+	row := Row{Number: n, pointer: r.base}
 	if m := r.members(v); m != nil {
 		row.Unit = domain.UnitCode(r.id(m, "unit"))
 		row.Form = domain.FormID(r.id(m, "form"))
 		if _, given := m["date"]; given || f.day == "" {
 			row.Date = domain.Date(r.text(m, "date", true))
 		}
-		if r.form = row.Form; row.Form != "" {
+		if r.of(row.Form, f.dutyOf(row)); row.Form != "" {
 			row.Submission.Content, row.Submission.Note = r.content(m)
 		}
 	}
@@ -152,7 +166,19 @@ func (f *file) object(n int, v jsontext.Value) {
 		r.faults[i].Row = n
 	}
 	f.faults = append(f.faults, r.faults...)
-	f.add(row, r.base, nil, len(r.faults) == 0)
+	f.add(row, len(r.faults) == 0)
+}
+
+// dutyOf is the duty a row's report is for, as far as the row says.
+func (f *file) dutyOf(row Row) domain.DayDuty {
+	date := row.Date
+	if date == "" {
+		date = f.day
+	}
+	if _, err := domain.ParseDate(string(date)); err != nil || row.Form == "" || row.Unit == "" {
+		return domain.DayDuty{}
+	}
+	return f.duty(row.Form, row.Unit, date)
 }
 
 func (r *reading) id(m map[string]jsontext.Value, name string) string {
@@ -164,13 +190,11 @@ func (r *reading) id(m map[string]jsontext.Value, name string) string {
 	return s
 }
 
-// add takes a row whose own faults are listed already, and compares it with the day and with the rows before it. where
-// gives the column a pointer's value stands in; nil when there are no columns.
-func (f *file) add(row Row, base string, where map[string]string, good bool) {
+// add takes a row whose own faults are listed already, and compares it with the day and with the rows before it.
+func (f *file) add(row Row, good bool) {
 	fault := func(c domain.Code, pointer string, args ...string) {
-		x := domain.NewFault(c, base+pointer, args...)
-		x.Row, x.Column, good = row.Number, where[pointer], false
-		f.faults = append(f.faults, x)
+		good = false
+		f.faults = append(f.faults, row.Place(domain.NewFault(c, pointer, args...)))
 	}
 	if row.Date != "" {
 		if _, err := domain.ParseDate(string(row.Date)); err != nil || f.day != "" && row.Date != f.day {

@@ -7,20 +7,41 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
 
 func row(n int, unit domain.UnitCode, form domain.FormID, note string, figures domain.Figures) Row {
-	version := map[domain.FormID]int{"commune": 2, "staff": 1}[form]
+	version := map[domain.FormID]int{"commune": 2, "staff": 1, "district": 2}[form]
 	return Row{Number: n, Unit: unit, Form: form, Date: "2021-02-08", Submission: domain.Submission{
 		Content: domain.Content{FormVersion: version, Figures: figures, Nil: len(figures) == 0}, Note: note}}
 }
+
+// duties is a day on which districts sum the communes' reports, by the second version of their form.
+func duties(form domain.FormID, _ domain.UnitCode, _ domain.Date) domain.DayDuty {
+	switch form {
+	case "district":
+		return districtDuty
+	case "commune":
+		return domain.DayDuty{Form: form, FormVersion: 2}
+	}
+	return domain.DayDuty{}
+}
+
+var districtDuty = domain.DayDuty{Form: "district", FormVersion: 2, Consolidates: "commune"}
 
 var (
 	first  = row(2, "25900", "commune", "", domain.Figures{"smartphone_users": 10, "installed": 6, "new_today": 1})
 	second = row(3, "25741", "commune", "mất điện; bù sau", domain.Figures{"smartphone_users": 20, "installed": 7, "new_today": 0, "households_visited": 4})
 )
+
+// sums is a district's report that gives nothing of its own.
+func sums(n int) Row {
+	r := row(n, "726", "district", "", domain.Figures{})
+	r.Submission.Nil = false
+	return r
+}
 
 func TestParseFile(t *testing.T) {
 	t.Parallel()
@@ -54,15 +75,19 @@ func TestParseFile(t *testing.T) {
 		"JSON with a mark":     {"a.json", "\ufeff" + `[{"unit":"25900","form":"commune","nil":true}]`, []Row{row(1, "25900", "commune", "", domain.Figures{})}},
 		"an old form":          {"a.csv", "unit,form,form_version,smartphone_users,installed,new_today\n25900,commune,1,10,6,1\n", []Row{func() Row { r := first; r.Submission.FormVersion = 1; return r }()}},
 		"quotes in a cell":     {"a.csv", "unit,form,note,smartphone_users,installed,new_today\n25900,commune,\"tổ \"\"A\"\", B\",10,6,1\n", []Row{row(2, "25900", "commune", `tổ "A", B`, first.Submission.Figures)}},
+		"a district's sums":    {"a.csv", "unit,form,smartphone_users,installed,new_today,agencies_reached,nil\n726,district,,,,12,\n25900,commune,10,6,1,,\n", []Row{row(2, "726", "district", "", domain.Figures{"agencies_reached": 12}), jsonRow(first, 3)}},
+		"a district, nothing":  {"a.csv", "unit,form,smartphone_users\n726,district,\n", []Row{sums(2)}},
+		"a district in JSON":   {"a.json", `[{"unit":"726","form":"district","figures":{"agencies_reached":12}},{"unit":"726","form":"staff","nil":true}]`, []Row{row(1, "726", "district", "", domain.Figures{"agencies_reached": 12}), row(2, "726", "staff", "", domain.Figures{})}},
+		"a district, no word":  {"a.json", `[{"unit":"726","form":"district"}]`, []Row{sums(1)}},
 		"semicolon in headers": {"a.csv", "unit,form,smartphone_users,installed,new_today,\"note\"\n25900,commune,10,6,1,a;b;c;d;e;f;g\n", []Row{row(2, "25900", "commune", "a;b;c;d;e;f;g", first.Submission.Figures)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ParseFile(c.file, []byte(c.body), reg, "2021-02-08")
+			got, err := ParseFile(c.file, []byte(c.body), reg, "2021-02-08", duties)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(c.want, got); d != "" {
+			if d := cmp.Diff(c.want, got, cmpopts.IgnoreUnexported(Row{})); d != "" {
 				t.Error(d)
 			}
 		})
@@ -97,6 +122,8 @@ func TestParseFileRefuses(t *testing.T) {
 		"unknown form":          {"a.csv", head + "25900,comune,10,6,1\n", "2021-02-08", []fault{{domain.CodeFormUnknown, "/form", 2, "B"}}},
 		"another form's figure": {"a.csv", "unit,form,smartphone_users,installed,new_today,staff\n25900,commune,10,6,1,5\n", "2021-02-08", []fault{{domain.CodeFieldUnknown, "/figures/staff", 2, "F"}}},
 		"by name and by label":  {"a.csv", "unit,form,smartphone_users,installed,new_today,Cài mới trong ngày\n25900,commune,10,6,1,1\n", "2021-02-08", []fault{{domain.CodeDuplicate, "/figures/new_today", 2, "F"}}},
+		"a sum typed in":        {"a.csv", "unit,form,smartphone_users,agencies_reached\n726,district,5,12\n", "2021-02-08", []fault{{domain.CodeFieldSummed, "/figures/smartphone_users", 2, "C"}}},
+		"a sum typed in, JSON":  {"a.json", `[{"unit":"726","form":"staff","nil":true},{"unit":"726","form":"district","figures":{"installed":5}}]`, "2021-02-08", []fault{{domain.CodeFieldSummed, "/1/figures/installed", 2, ""}}},
 		"unit and form twice":   {"a.csv", head + "25900,commune,10,6,1\n25741,commune,10,6,1\n25900,commune,11,6,1\n", "2021-02-08", []fault{{domain.CodeDuplicate, "/unit", 4, "A"}}},
 		"unknown column":        {"a.csv", "unit,form,smartphone_users,instaled,new_today\n25900,commune,10,6,1\n", "2021-02-08", []fault{{domain.CodeColumnUnknown, "", 1, "D"}}},
 		"column twice":          {"a.csv", "unit,form,installed,Installed\n", "2021-02-08", []fault{{domain.CodeDuplicate, "", 1, "D"}}},
@@ -134,7 +161,7 @@ func TestParseFileRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows, err := ParseFile(c.file, []byte(c.body), reg, c.day)
+			rows, err := ParseFile(c.file, []byte(c.body), reg, c.day, duties)
 			if d := cmp.Diff(c.want, faultsOf(t, err)); d != "" {
 				t.Errorf("faults (-want +got):\n%s\n%v", d, err)
 			}
@@ -152,7 +179,7 @@ func TestFaultsOfAFileAreBounded(t *testing.T) {
 	for i := range 2000 {
 		fmt.Fprintf(&b, "%d,commune,x,1,1\n", 10000+i)
 	}
-	_, err := ParseFile("a.csv", []byte(b.String()), registry(t), "2021-02-08")
+	_, err := ParseFile("a.csv", []byte(b.String()), registry(t), "2021-02-08", duties)
 	got := faultsOf(t, err)
 	var e *domain.Error
 	if !errors.As(err, &e) || len(got) != MaxFaults+1 || got[MaxFaults].Code != domain.CodeMoreFaults || e.Faults[MaxFaults].Args["count"] != "1000" {
@@ -163,7 +190,7 @@ func TestFaultsOfAFileAreBounded(t *testing.T) {
 func TestTooManyRows(t *testing.T) {
 	t.Parallel()
 	body := "unit,form,nil\n" + strings.Repeat("a,commune,1\n", domain.MaxUnitsPerDay+1)
-	_, err := ParseFile("a.csv", []byte(body), registry(t), "2021-02-08")
+	_, err := ParseFile("a.csv", []byte(body), registry(t), "2021-02-08", duties)
 	var e *domain.Error
 	if !errors.As(err, &e) {
 		t.Fatal(err)
@@ -178,6 +205,65 @@ func TestLetters(t *testing.T) {
 	for i, want := range map[int]string{0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA", 701: "ZZ", 702: "AAA"} {
 		if got := letters(i); got != want {
 			t.Errorf("column %d is %s, want %s", i, got, want)
+		}
+	}
+}
+
+// The version of a form that a report leaves out is the one that its day asks for, which need not be the newest: a day
+// that was opened before a form gained a field asks for the form without it.
+func TestVersionInForce(t *testing.T) {
+	t.Parallel()
+	reg := registry(t)
+	old := domain.DayDuty{Form: "commune", FormVersion: 1}
+	dutyOf := func(domain.FormID, domain.UnitCode, domain.Date) domain.DayDuty { return old }
+	key := domain.ReportKey{Form: "commune", Unit: "25900", Date: "2021-02-08"}
+	const figures = `"figures":{"smartphone_users":10,"installed":6,"new_today":1}`
+	if s, err := ParseReport([]byte("{"+figures+"}"), reg, key, old); err != nil || s.FormVersion != 1 {
+		t.Errorf("a report: version %d, %v", s.FormVersion, err)
+	}
+	if c, err := ParseCorrection([]byte("{"+figures+`,"replaces":1,"correction":"content","reason":"a"}`), reg, key, old); err != nil || c.FormVersion != 1 {
+		t.Errorf("a correction: version %d, %v", c.FormVersion, err)
+	}
+	for name, body := range map[string]string{
+		"a.json": `[{"unit":"25900","form":"commune",` + figures + `}]`,
+		"a.csv":  "unit,form,smartphone_users,installed,new_today\n25900,commune,10,6,1\n",
+	} {
+		rows, err := ParseFile(name, []byte(body), reg, "2021-02-08", dutyOf)
+		if err != nil || rows[0].Submission.FormVersion != 1 {
+			t.Errorf("%s: %+v, %v", name, rows, err)
+		}
+	}
+	// The field that was added since is unknown to the old version, and known to who names the new one.
+	newer := "unit,form,smartphone_users,installed,new_today,households_visited"
+	_, err := ParseFile("a.csv", []byte(newer+"\n25900,commune,10,6,1,3\n"), reg, "2021-02-08", dutyOf)
+	if d := cmp.Diff([]fault{{domain.CodeFieldUnknown, "/figures/households_visited", 2, "F"}}, faultsOf(t, err)); d != "" {
+		t.Error(d)
+	}
+	rows, err := ParseFile("a.csv", []byte(newer+",form_version\n25900,commune,10,6,1,3,2\n"), reg, "2021-02-08", dutyOf)
+	if err != nil || rows[0].Submission.FormVersion != 2 {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
+// A fault that the ledger finds in a row's report is shown where it stands in the file.
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	reg := registry(t)
+	found := domain.NewFault(domain.CodeNoteNeeded, "/figures/installed")
+	for name, c := range map[string]struct {
+		body string
+		want fault
+	}{
+		"a.csv":  {"unit,form,smartphone_users,installed,new_today\n25900,commune,10,6,1\n", fault{domain.CodeNoteNeeded, "/figures/installed", 2, "D"}},
+		"a.json": {`[{"unit":"25900","form":"commune","figures":{"smartphone_users":10,"installed":6,"new_today":1}}]`, fault{domain.CodeNoteNeeded, "/0/figures/installed", 1, ""}},
+	} {
+		rows, err := ParseFile(name, []byte(c.body), reg, "2021-02-08", duties)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := rows[0].Place(found)
+		if d := cmp.Diff(c.want, fault{f.Code, f.Pointer, f.Row, f.Column}); d != "" {
+			t.Errorf("%s: %s", name, d)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func FuzzParseReport(f *testing.F) {
 	}
 	reg := registry(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s, err := ParseReport(body, reg, communeKey)
+		s, err := ParseReport(body, reg, communeKey, domain.DayDuty{})
 		if err != nil {
 			faultsOf(t, err)
 			return
@@ -68,7 +68,7 @@ func FuzzParseCorrection(f *testing.F) {
 	}
 	reg := registry(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := ParseCorrection(body, reg, communeKey)
+		c, err := ParseCorrection(body, reg, communeKey, domain.DayDuty{})
 		if err != nil {
 			faultsOf(t, err)
 			return
@@ -102,7 +102,7 @@ func FuzzParseFileCSV(f *testing.F) {
 func fuzzFile(f *testing.F, name string) {
 	reg := registry(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		rows, err := ParseFile(name, body, reg, "2021-02-08")
+		rows, err := ParseFile(name, body, reg, "2021-02-08", duties)
 		if err != nil {
 			if faultsOf(t, err); rows != nil {
 				t.Fatal("rows and a refusal")

@@ -80,7 +80,7 @@ func TestParseReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ParseReport([]byte(c.body), reg, communeKey)
+			got, err := ParseReport([]byte(c.body), reg, communeKey, domain.DayDuty{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestParseReportRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := ParseReport([]byte(c.body), reg, communeKey)
+			_, err := ParseReport([]byte(c.body), reg, communeKey, domain.DayDuty{})
 			if d := cmp.Diff(c.want, faultsOf(t, err)); d != "" {
 				t.Errorf("faults (-want +got):\n%s\n%v", d, err)
 			}
@@ -151,7 +151,7 @@ func TestParseReportRefuses(t *testing.T) {
 	}
 	t.Run("unknown form", func(t *testing.T) {
 		t.Parallel()
-		_, err := ParseReport([]byte(`{"figures":{"a":1}}`), reg, domain.ReportKey{Form: "nothing"})
+		_, err := ParseReport([]byte(`{"figures":{"a":1}}`), reg, domain.ReportKey{Form: "nothing"}, domain.DayDuty{})
 		if d := cmp.Diff([]fault{{Code: domain.CodeFormUnknown, Pointer: "/form"}}, faultsOf(t, err)); d != "" {
 			t.Error(d)
 		}
@@ -162,7 +162,7 @@ func TestParseCorrection(t *testing.T) {
 	t.Parallel()
 	reg := registry(t)
 	const figures = `"figures":{"smartphone_users":10,"installed":6,"new_today":1}`
-	got, err := ParseCorrection([]byte(`{`+figures+`,"replaces":2,"correction":"content","reason":"Đếm trùng","note":"x"}`), reg, communeKey)
+	got, err := ParseCorrection([]byte(`{`+figures+`,"replaces":2,"correction":"content","reason":"Đếm trùng","note":"x"}`), reg, communeKey, domain.DayDuty{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestParseCorrection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := ParseCorrection([]byte(c.body), reg, communeKey)
+			_, err := ParseCorrection([]byte(c.body), reg, communeKey, domain.DayDuty{})
 			if d := cmp.Diff(c.want, faultsOf(t, err)); d != "" {
 				t.Errorf("faults (-want +got):\n%s", d)
 			}
@@ -212,7 +212,7 @@ func TestParseConsolidated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ParseConsolidated([]byte(c.body), reg, key)
+			got, err := ParseReport([]byte(c.body), reg, key, districtDuty)
 			if d := cmp.Diff(c.bad, faultsOf(t, err)); d != "" {
 				t.Errorf("faults (-want +got):\n%s", d)
 			}
@@ -221,7 +221,7 @@ func TestParseConsolidated(t *testing.T) {
 			}
 		})
 	}
-	c, err := ParseConsolidatedCorrection([]byte(`{"figures":{"agencies_reached":13},"replaces":1,"correction":"content","reason":"a"}`), reg, key)
+	c, err := ParseCorrection([]byte(`{"figures":{"agencies_reached":13},"replaces":1,"correction":"content","reason":"a"}`), reg, key, districtDuty)
 	if err != nil || c.Figures["agencies_reached"] != 13 || c.Replaces != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -232,7 +232,7 @@ func BenchmarkParseReport(b *testing.B) {
 	body := []byte(`{"form_version":2,"figures":{"smartphone_users":8123,"installed":4410,"new_today":312,"households_visited":1204},"note":"Đã đối chiếu với danh sách của 6 khu phố ngày 07/02/2021."}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ParseReport(body, reg, communeKey); err != nil {
+		if _, err := ParseReport(body, reg, communeKey, domain.DayDuty{}); err != nil {
 			b.Fatal(err)
 		}
 	}

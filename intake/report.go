@@ -18,16 +18,13 @@ import (
 //
 //	{"form_version": 2, "figures": {"smartphone_users": 8123, …}, "nil": false, "note": "…"}
 //
-// figures, or nil true, must be there; form_version is the current one when it is left out. The caller sets ReceivedAt.
-func ParseReport(body []byte, reg *schemas.Registry, key domain.ReportKey) (domain.Submission, error) {
-	r := reading{reg: reg, form: key.Form, figures: reg.ParseFigures}
-	return r.submission(body)
-}
-
-// ParseConsolidated reads the first version of a report whose sums the ledger makes: the figures hold at most what the
-// consolidating unit fills in itself, and may be left out.
-func ParseConsolidated(body []byte, reg *schemas.Registry, key domain.ReportKey) (domain.Submission, error) {
-	r := reading{reg: reg, form: key.Form, figures: reg.ParseOwnFigures, consolidated: true}
+// figures, or nil true, must be there. duty is what the unit owes on that day: form_version is the duty's when it is left
+// out, and where the duty consolidates, the ledger makes the sums, so that the figures hold at most what the unit fills in
+// itself, and may be left out. The zero duty is for a report that nothing is known to ask for: it is read as a plain one of
+// the form's current version, and the ledger says later that nobody asked. The caller sets ReceivedAt.
+func ParseReport(body []byte, reg *schemas.Registry, key domain.ReportKey, duty domain.DayDuty) (domain.Submission, error) {
+	r := reading{reg: reg}
+	r.of(key.Form, duty)
 	return r.submission(body)
 }
 
@@ -36,14 +33,9 @@ func ParseConsolidated(body []byte, reg *schemas.Registry, key domain.ReportKey)
 //	{…, "replaces": 1, "correction": "content", "reason": "…"}
 //
 // where replaces is the version the filer looked at. The caller sets ReceivedAt.
-func ParseCorrection(body []byte, reg *schemas.Registry, key domain.ReportKey) (domain.Correction, error) {
-	r := reading{reg: reg, form: key.Form, figures: reg.ParseFigures, correction: true}
-	return r.corrected(body)
-}
-
-// ParseConsolidatedCorrection is to ParseCorrection what ParseConsolidated is to ParseReport.
-func ParseConsolidatedCorrection(body []byte, reg *schemas.Registry, key domain.ReportKey) (domain.Correction, error) {
-	r := reading{reg: reg, form: key.Form, figures: reg.ParseOwnFigures, correction: true, consolidated: true}
+func ParseCorrection(body []byte, reg *schemas.Registry, key domain.ReportKey, duty domain.DayDuty) (domain.Correction, error) {
+	r := reading{reg: reg, correction: true}
+	r.of(key.Form, duty)
 	return r.corrected(body)
 }
 
@@ -51,12 +43,25 @@ func ParseConsolidatedCorrection(body []byte, reg *schemas.Registry, key domain.
 type reading struct {
 	reg          *schemas.Registry
 	form         domain.FormID
+	version      int // of the form, when the body names none
 	figures      func(domain.FormID, int, []byte) (domain.Figures, error)
 	correction   bool
-	consolidated bool
+	consolidated bool   // the ledger makes the sums
 	located      bool   // a row of a file: unit, form and date stand in it
 	base         string // JSON Pointer of the object
 	faults       []domain.Fault
+}
+
+// of says which form is read, and for which duty.
+func (r *reading) of(form domain.FormID, duty domain.DayDuty) {
+	r.form, r.version, r.consolidated = form, duty.FormVersion, duty.Consolidates != ""
+	if current, ok := r.reg.CurrentForm(form); ok && r.version == 0 {
+		r.version = current.Version
+	}
+	r.figures = r.reg.ParseFigures
+	if r.consolidated {
+		r.figures = r.reg.ParseOwnFigures
+	}
 }
 
 func (r *reading) fault(c domain.Code, pointer string, args ...string) {
@@ -102,13 +107,12 @@ func (r *reading) content(m map[string]jsontext.Value) (domain.Content, string) 
 		return domain.Content{}, ""
 	}
 	c := domain.Content{Figures: domain.Figures{}}
-	current, known := r.reg.CurrentForm(r.form)
+	_, known := r.reg.CurrentForm(r.form)
 	if !known {
 		r.fault(domain.CodeFormUnknown, "/form", "form", string(r.form))
 	}
-	version := r.integer(m, "form_version", 1_000_000, false)
-	if c.FormVersion = version; version == 0 {
-		c.FormVersion = current.Version
+	if c.FormVersion = r.integer(m, "form_version", 1_000_000, false); c.FormVersion == 0 {
+		c.FormVersion = r.version
 	}
 	note := r.text(m, "note", false)
 	c.Nil = r.bool(m, "nil")

@@ -285,20 +285,13 @@ func (x *filing) typed(form url.Values) (body []byte, faults []domain.Fault) {
 func (h *Handler) parse(c *call, x *filing, body []byte) (commands.Replacement, error) {
 	key := c.key()
 	out := commands.Replacement{Filing: commands.Filing{Key: key}}
+	duty := domain.DayDuty{Form: key.Form, FormVersion: x.obligation.FormVersion, Consolidates: x.obligation.Consolidates}
 	if x.Replaces == 0 {
-		read := intake.ParseReport
-		if x.Consolidates {
-			read = intake.ParseConsolidated
-		}
-		s, err := read(body, h.Registry, key)
+		s, err := intake.ParseReport(body, h.Registry, key, duty)
 		out.FormVersion, out.Figures, out.Nil, out.Note = s.FormVersion, s.Figures, s.Nil, s.Note
 		return out, err
 	}
-	read := intake.ParseCorrection
-	if x.Consolidates {
-		read = intake.ParseConsolidatedCorrection
-	}
-	s, err := read(body, h.Registry, key)
+	s, err := intake.ParseCorrection(body, h.Registry, key, duty)
 	out.FormVersion, out.Figures, out.Nil, out.Note = s.FormVersion, s.Figures, s.Nil, s.Note
 	out.Replaces, out.Correction, out.Reason = s.Replaces, s.Correction, s.Reason
 	return out, err

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +27,7 @@ type importCmd struct {
 }
 
 func (importCmd) Help() string {
-	return `Takes all reports of the file, or none: every row is decided first, and the faults are listed by row and column. Repeating an import after an interruption records each report once. A running server has the directory for itself; send the file to its API instead.
+	return `Takes all reports of the file, or none: every row is decided first, and the faults are listed by row and column. Reports of communes, districts and bodies may stand in one file; what the ledger sums is left empty. Repeating an import after an interruption records each report once. A running server has the directory for itself; send the file to its API instead.
 
 Example:
   answerable import reports.csv --data ./ledger --as officer_726 --date 2021-02-08`
@@ -50,44 +49,55 @@ func (c importCmd) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	rows, err := intake.ParseFile(name, body, n.registry, domain.Date(c.Date))
+	rows, err := intake.ParseFile(name, body, n.registry, domain.Date(c.Date), n.ledger.DutyOf(a.ctx, domain.RegimeID(c.Regime)))
 	if err != nil {
-		return c.refuse(a, err)
+		return c.refuse(a, err, 0)
 	}
 	sum := sha256.Sum256(body)
 	channel := domain.ChannelAPI
 	if strings.ToLower(filepath.Ext(name)) != ".json" {
 		channel = domain.ChannelSpreadsheet
 	}
-	command := func(row intake.Row) commands.Command {
-		return commands.Command{ID: domain.NewCommandID("import", hex.EncodeToString(sum[:]), strconv.Itoa(row.Number)),
-			Actor: domain.PersonID(c.As), Channel: channel, ReceivedAt: received}
+	attempts := make([]commands.FileRow, len(rows))
+	for i, row := range rows {
+		attempts[i] = commands.FileRow{Filing: c.filing(row), Command: commands.Command{
+			ID:    domain.NewCommandID("import", hex.EncodeToString(sum[:]), strconv.Itoa(row.Number)),
+			Actor: domain.PersonID(c.As), Channel: channel, ReceivedAt: received}}
 	}
-	if err := c.check(a, n.ledger, rows, command); err != nil {
-		return c.refuse(a, err)
+	var results []commands.Result
+	var refusals []*domain.Error
+	if c.Check {
+		refusals, err = n.ledger.CheckFile(a.ctx, attempts)
+	} else {
+		results, refusals, err = n.ledger.SubmitFile(a.ctx, attempts)
 	}
-	if err := c.consolidatedLast(a, n.ledger, rows); err != nil {
-		return err
-	}
-	repeated := 0
-	if !c.Check {
-		for i, row := range rows {
-			r, err := n.ledger.SubmitReport(a.ctx, command(row), c.filing(row))
-			if err != nil {
-				return fmt.Errorf("import %s: row %d, after %d reports were recorded (repeat the import to go on): %w", c.File, row.Number, i, err)
-			}
-			if r.Repeat {
-				repeated++
-			}
-		}
-		if err := n.views.CatchUp(a.ctx); err != nil {
-			return err
+	recorded, repeated := 0, 0
+	for _, r := range results {
+		if r.Repeat {
+			repeated++
+		} else if r.Stream != "" {
+			recorded++
 		}
 	}
-	if c.JSON {
-		return a.printJSON(map[string]any{"rows": len(rows), "recorded": c.recorded(len(rows), repeated), "repeated": repeated, "check": c.Check})
+	if err == nil {
+		err = refusedRows(rows, refusals)
 	}
-	a.printf("%d báo cáo: ghi %d, đã có từ lần trước %d.\n", "%d reports: %d recorded, %d were there from before.\n", len(rows), c.recorded(len(rows), repeated), repeated)
+	if recorded > 0 {
+		err = errors.Join(err, n.views.CatchUp(a.ctx))
+	}
+	var refusal *domain.Error
+	switch {
+	case errors.As(err, &refusal):
+		return c.refuse(a, err, recorded)
+	case err != nil:
+		return fmt.Errorf("import %s: after %d reports were recorded (repeat the import to go on): %w", c.File, recorded, err)
+	case c.JSON:
+		return a.printJSON(map[string]any{"rows": len(rows), "recorded": recorded, "repeated": repeated, "check": c.Check})
+	case c.Check:
+		a.printf("%d báo cáo: không có lỗi; chưa ghi gì.\n", "%d reports: nothing is wrong with them; nothing was recorded.\n", len(rows))
+	default:
+		a.printf("%d báo cáo: ghi %d, đã có từ lần trước %d.\n", "%d reports: %d recorded, %d were there from before.\n", len(rows), recorded, repeated)
+	}
 	return nil
 }
 
@@ -97,37 +107,15 @@ func (c importCmd) filing(row intake.Row) commands.Filing {
 		FormVersion: s.FormVersion, Figures: s.Figures, Nil: s.Nil, Note: s.Note}
 }
 
-// consolidatedLast puts the reports that sum others behind them, so that they sum what the file says.
-func (c importCmd) consolidatedLast(a *app, l *commands.Ledger, rows []intake.Row) error {
-	sums := map[int]int{}
-	for _, row := range rows {
-		day, err := l.Day(a.ctx, domain.RegimeID(c.Regime), row.Date)
-		if err != nil {
-			return err
-		}
-		for _, d := range day.Opened.Duties { // opened: its obligations were checked
-			if d.Form == row.Form && d.Consolidates != "" {
-				sums[row.Number] = 1
-			}
-		}
-	}
-	slices.SortStableFunc(rows, func(x, y intake.Row) int { return sums[x.Number] - sums[y.Number] })
-	return nil
-}
-
-// check decides every row without recording any, and gathers what is refused.
-func (c importCmd) check(a *app, l *commands.Ledger, rows []intake.Row, command func(intake.Row) commands.Command) error {
+// refusedRows is one refusal of all that is wrong with the rows, or nil.
+func refusedRows(rows []intake.Row, refusals []*domain.Error) error {
 	var faults []domain.Fault
-	for _, row := range rows {
-		err := l.CheckReport(a.ctx, command(row), c.filing(row))
-		var refusal *domain.Error
-		if errors.As(err, &refusal) {
-			for _, f := range refusal.Faults {
-				f.Row = row.Number
-				faults = append(faults, f)
-			}
-		} else if err != nil {
-			return err
+	for i, refusal := range refusals {
+		if refusal == nil {
+			continue
+		}
+		for _, f := range refusal.Faults {
+			faults = append(faults, rows[i].Place(f))
 		}
 	}
 	if len(faults) == 0 {
@@ -135,13 +123,6 @@ func (c importCmd) check(a *app, l *commands.Ledger, rows []intake.Row, command 
 	}
 	domain.SortFaults(faults)
 	return &domain.Error{Kind: domain.Invalid, Faults: faults}
-}
-
-func (c importCmd) recorded(rows, repeated int) int {
-	if c.Check {
-		return 0
-	}
-	return rows - repeated
 }
 
 func (c importCmd) read(a *app) (name string, body []byte, err error) {
@@ -161,8 +142,8 @@ func (c importCmd) read(a *app) (name string, body []byte, err error) {
 	return name, body, nil
 }
 
-// refuse prints the faults by row and column.
-func (c importCmd) refuse(a *app, err error) error {
+// refuse prints the faults by row and column. recorded is 0 unless another writer was faster with some rows.
+func (c importCmd) refuse(a *app, err error, recorded int) error {
 	var refusal *domain.Error
 	if !errors.As(err, &refusal) {
 		return err
@@ -179,18 +160,22 @@ func (c importCmd) refuse(a *app, err error) error {
 		for _, f := range refusal.Faults {
 			faults = append(faults, fault{f.Row, f.Column, f.Pointer, f.Code, f.Text(a.lang)})
 		}
-		if err := a.printJSON(map[string]any{"recorded": 0, "faults": faults}); err != nil {
+		if err := a.printJSON(map[string]any{"recorded": recorded, "faults": faults}); err != nil {
 			return err
 		}
 		return errFailed
 	}
-	faults := "answerable: nothing was recorded; %d faults:\n"
+	faults := "%d faults"
 	if len(refusal.Faults) == 1 {
-		faults = "answerable: nothing was recorded; %d fault:\n"
+		faults = "%d fault"
 	}
-	fmt.Fprintf(a.stdio.err, a.say("answerable: không ghi gì; %d lỗi:\n", faults), len(refusal.Faults))
+	what := a.say("không ghi gì", "nothing was recorded")
+	if recorded > 0 {
+		what = fmt.Sprintf(a.say("đã ghi %d báo cáo, các báo cáo dưới đây thì không", "%d reports were recorded, those below were not"), recorded)
+	}
+	fmt.Fprintf(a.stdio.err, "answerable: %s; "+a.say("%d lỗi", faults)+":\n", what, len(refusal.Faults))
 	for _, f := range refusal.Faults {
-		fmt.Fprintf(a.stdio.err, "  %s%s\n", place(f), f.Text(a.lang))
+		fmt.Fprintf(a.stdio.err, "  %s%s\n", place(f, a.lang), f.Text(a.lang))
 	}
 	return errFailed
 }

@@ -99,7 +99,7 @@ func explain(err error, lang domain.Language) string {
 	case errors.As(err, &refusal):
 		parts := make([]string, len(refusal.Faults))
 		for i, f := range refusal.Faults {
-			parts[i] = place(f) + f.Text(lang)
+			parts[i] = place(f, lang) + f.Text(lang)
 		}
 		return strings.Join(parts, "\n")
 	case errors.Is(err, context.Canceled):
@@ -130,12 +130,16 @@ func explain(err error, lang domain.Language) string {
 }
 
 // place says where in the input a fault is.
-func place(f domain.Fault) string {
+func place(f domain.Fault, lang domain.Language) string {
+	row, column := "row %d", ", column %s"
+	if lang == domain.Vietnamese {
+		row, column = "dòng %d", ", cột %s"
+	}
 	var p string
 	if f.Row > 0 {
-		p = fmt.Sprintf("row %d", f.Row)
+		p = fmt.Sprintf(row, f.Row)
 		if f.Column != "" {
-			p += ", column " + f.Column
+			p += fmt.Sprintf(column, f.Column)
 		}
 		p += ": "
 	}

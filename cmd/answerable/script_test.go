@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,15 +21,17 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts tells what the program does as commands and what they print. Each script finds a replayed demonstration in
-// $WORK/demo, a copy of its own.
+// $WORK/demo, and in $WORK/open a ledger whose day $DAY is open, copies of its own.
 func TestScripts(t *testing.T) {
 	demo := sharedDemo(t)
+	open, day := openDay(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LC_ALL", "en_US.UTF-8")
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
-			return copyDir(demo, filepath.Join(e.WorkDir, "demo"))
+			e.Setenv("DAY", string(day))
+			return errors.Join(copyDir(demo, filepath.Join(e.WorkDir, "demo")), copyDir(open, filepath.Join(e.WorkDir, "open")))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"field": fieldCommand,
