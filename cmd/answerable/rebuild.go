@@ -17,6 +17,7 @@ type rebuildCmd struct {
 	Accept       bool `help:"Switch also when the new views change what no release declares."`
 	DryRun       bool `help:"Compare, show what differs, and write nothing."`
 	Parked       bool `help:"Streams that are parked may stay parked; otherwise the event that cannot be applied stops the rebuild."`
+	Fresh        bool `help:"Begin anew, also where a rebuild that was interrupted could be gone on with."`
 	Undo         bool `help:"Go back to the previous views, which have followed the log."`
 	DropPrevious bool `help:"Remove the previous views; their room is free, and there is nothing to go back to."`
 	JSON         bool `name:"json" help:"Print a line of JSON for each step, each difference and the result."`
@@ -25,7 +26,7 @@ type rebuildCmd struct {
 }
 
 func (rebuildCmd) Help() string {
-	return `Makes the views again from the log, beside those that are there. A server goes on reading and writing meanwhile, and then takes the new ones. They are compared with the present ones first: each row and figure that differs is listed, and what no release declares needs --accept. May be interrupted or killed at any instant; then nothing has changed. The present views are kept, and follow, until the next rebuild.
+	return `Makes the views again from the log, beside those that are there. A server goes on reading and writing meanwhile, and then takes the new ones. They are compared with the present ones first: each row and figure that differs is listed, and what no release declares needs --accept. May be interrupted or killed at any instant; then nothing has changed, and once the new views are written the next rebuild with the same options goes on with them. The present views are kept, and follow, until the next rebuild.
 
 Examples:
   answerable rebuild --data ./ledger
@@ -80,10 +81,13 @@ func (c rebuildCmd) Run(a *app) (err error) {
 	}
 	show := &rebuildShown{a: a, json: c.JSON}
 	started := a.now()
-	found, err := n.views.RebuildWith(a.ctx, projections.RebuildOptions{Accept: c.Accept, DryRun: c.DryRun, Parked: c.Parked, Progress: show.at, Differs: show.differs})
+	found, err := n.views.RebuildWith(a.ctx, projections.RebuildOptions{Accept: c.Accept, DryRun: c.DryRun, Parked: c.Parked, Fresh: c.Fresh || c.Verify, Progress: show.at, Differs: show.differs})
 	show.done()
 	if c.JSON {
 		return errors.Join(show.result(found, err), err)
+	}
+	if found.Resumed {
+		a.printf("Tiếp tục lần dựng lại bị ngắt trước đó.\n", "Went on with a rebuild that was interrupted.\n")
 	}
 	if found.Place != "" {
 		a.printf("Đã so sánh %d dòng ở vị trí %s: %d khác biệt đã khai báo, %d chưa khai báo.\n",
@@ -158,6 +162,9 @@ func (s *rebuildShown) at(p projections.Progress) {
 		s.bar = s.a.progress(s.a.rebuildPhase(p.Phase), max(total, 0))
 	}
 	s.bar.left = time.Duration(p.Left * float64(time.Second))
+	if p.PerSecond > 0 { // what was done before the phase began does not count
+		s.bar.started = s.a.now().Add(-time.Duration(float64(done) / p.PerSecond * float64(time.Second)))
+	}
 	s.bar.at(done)
 }
 
