@@ -12,8 +12,10 @@ import (
 
 // Health is the answer of the two probes.
 type Health struct {
-	Status string           `json:"status"`
-	Log    string           `json:"log,omitempty"`
+	Status string           `json:"status" doc:"ok, ready or not ready."`
+	Log    string           `json:"log,omitempty" doc:"reachable, unreachable, or not writable."`
+	Views  string           `json:"views,omitempty" doc:"reachable, unreachable, or behind by more than this server may be."`
+	Leader string           `json:"leader,omitempty" doc:"Who applies events to the views: this process, another process, or none for the moment."`
 	Lag    *projections.Lag `json:"lag,omitempty"`
 }
 
@@ -69,25 +71,33 @@ func (h *Handler) operationRoutes() []*route {
 // come again, and the first of them finds out whether there is room.
 const unwritableFor = 30 * time.Second
 
-// ready tells a load balancer whether to send requests here. It says nothing that is not for everybody.
+// ready tells a load balancer whether to send requests here. It says nothing that is not for everybody. That nobody leads
+// is told and no reason to go elsewhere: another process takes over within seconds, and when none does the views fall
+// behind.
 func (h *Handler) ready(c *call) error {
 	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
 	defer cancel()
-	out, status := Health{Status: "ready", Log: "reachable"}, http.StatusOK
+	out := Health{Status: "ready", Log: "reachable", Views: "reachable"}
 	if _, err := h.Log.Head(ctx); err != nil {
-		out.Status, out.Log, status = "not ready", "unreachable", http.StatusServiceUnavailable
+		out.Log = "unreachable"
 	} else if since := h.unwritable.Load(); since != 0 && h.Clock().Sub(time.Unix(0, since)) < unwritableFor {
-		out.Status, out.Log, status = "not ready", "not writable", http.StatusServiceUnavailable
-	} else if lag, err := h.Views.Lag(ctx); err != nil {
-		out.Status, status = "not ready", http.StatusServiceUnavailable
-	} else {
-		out.Lag = &lag
-		if lag.Seconds > h.MaxLag.Seconds() {
-			out.Status, status = "not ready", http.StatusServiceUnavailable
+		out.Log = "not writable"
+	}
+	if lag, err := h.Views.Lag(ctx); err != nil {
+		if out.Log != "unreachable" { // how far the views are behind is asked of the log too
+			out.Views = "unreachable"
 		}
+	} else if out.Lag = &lag; lag.Seconds > h.MaxLag.Seconds() {
+		out.Views = "behind"
 	}
-	if status != http.StatusOK {
-		c.x.Header().Set("Retry-After", "1")
+	var err error
+	if out.Leader, err = h.Views.Leader(ctx); err != nil {
+		out.Views = "unreachable"
 	}
-	return c.answer(status, out)
+	if out.Log == "reachable" && out.Views == "reachable" {
+		return c.answer(http.StatusOK, out)
+	}
+	out.Status = "not ready"
+	c.x.Header().Set("Retry-After", "1")
+	return c.answer(http.StatusServiceUnavailable, out)
 }

@@ -376,6 +376,48 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// unwell is views that answer a probe as a test says.
+type unwell struct {
+	Views
+	lag    projections.Lag
+	leader string
+	err    error
+}
+
+func (u *unwell) Lag(context.Context) (projections.Lag, error) { return u.lag, u.err }
+func (u *unwell) Leader(context.Context) (string, error)       { return u.leader, u.err }
+func (u *unwell) over(v *projections.Views) Views              { u.Views = v; return u }
+
+// TestReady says why a server is not one to send requests to, and who leads.
+func TestReady(t *testing.T) {
+	t.Parallel()
+	u := &unwell{}
+	w := newWorld(t, options{views: u.over})
+	for _, x := range []struct {
+		given unwell
+		want  Health
+	}{
+		{unwell{leader: projections.LeaderThis}, Health{Status: "ready", Log: "reachable", Views: "reachable", Leader: projections.LeaderThis}},
+		{unwell{leader: projections.LeaderNone, lag: projections.Lag{Seconds: 60}}, Health{Status: "ready", Log: "reachable", Views: "reachable", Leader: projections.LeaderNone}},
+		{unwell{leader: projections.LeaderAnother, lag: projections.Lag{Seconds: 60.1}}, Health{Status: "not ready", Log: "reachable", Views: "behind", Leader: projections.LeaderAnother}},
+		{unwell{err: projections.ErrEmpty}, Health{Status: "not ready", Log: "reachable", Views: "unreachable"}},
+	} {
+		u.lag, u.leader, u.err = x.given.lag, x.given.leader, x.given.err
+		status := http.StatusOK
+		if x.want.Status != "ready" {
+			status = http.StatusServiceUnavailable
+		}
+		got := decodeInto[Health](t, w.want(ask{path: "/readyz"}, status))
+		if (got.Lag == nil) != (x.given.err != nil) {
+			t.Errorf("%+v", got)
+		}
+		got.Lag = nil
+		if diff := cmp.Diff(x.want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 // TestHeaders: every answer, also a refusal and what no route takes, carries the security headers.
 func TestHeaders(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ type Views interface {
 	Parked(ctx context.Context) ([]projections.ParkedStream, error)
 	RetryParked(ctx context.Context) (int, error)
 	Lag(ctx context.Context) (projections.Lag, error)
+	Leader(ctx context.Context) (string, error)
 	WaitFor(ctx context.Context, p eventlog.Position) error
 }
 

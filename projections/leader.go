@@ -46,8 +46,10 @@ func (v *Views) term(ctx context.Context, beside func(context.Context) error) er
 		v.apply.Lock()
 		v.leading = false
 		v.apply.Unlock()
+		v.leads.Store(false)
 		v.metrics.lead(false)
 	}()
+	v.leads.Store(true)
 	v.metrics.lead(true)
 	v.config.Logger.Info("this process applies events now", zap.Stringer("position", v.Position()))
 	ctx, cancel := context.WithCancel(ctx)
@@ -62,6 +64,27 @@ func (v *Views) term(ctx context.Context, beside func(context.Context) error) er
 		return second
 	}
 	return first
+}
+
+// The answers of Leader.
+const (
+	LeaderThis    = "this process"
+	LeaderAnother = "another process"
+	LeaderNone    = "none"
+)
+
+// Leader tells which process applies the log to the views now. None is for the seconds in which one takes over, or for
+// good when all that could have stopped.
+func (v *Views) Leader(ctx context.Context) (string, error) {
+	if v.leads.Load() {
+		return LeaderThis, nil
+	}
+	if led, err := v.store.led(ctx); err != nil {
+		return "", fmt.Errorf("projections: leader: %w", err)
+	} else if led {
+		return LeaderAnother, nil
+	}
+	return LeaderNone, nil
 }
 
 // take begins a term where the one before has ended, and removes what it left behind.
@@ -79,6 +102,10 @@ func (v *Views) take(ctx context.Context) error {
 	}
 	v.leading = true
 	return nil
+}
+
+func (s *postgresStore) led(ctx context.Context) (bool, error) {
+	return postgres.Held(ctx, s.registry, postgres.LockLeader)
 }
 
 func (s *postgresStore) lead(ctx context.Context, f func(context.Context) error) error {

@@ -210,8 +210,18 @@ func TestTheLeadIsTakenOver(t *testing.T) {
 	must(t, err)
 	must(t, other.WaitFor(ctx, head))
 	must(t, one.WaitFor(ctx, head))
+	leaders := func(ofOne, ofOther string) {
+		t.Helper()
+		for v, want := range map[*Views]string{one: ofOne, other: ofOther} {
+			if l, err := v.Leader(ctx); err != nil || l != want {
+				t.Errorf("the leader is %q, %v; want %q", l, err, want)
+			}
+		}
+	}
+	leaders(LeaderAnother, LeaderThis)
 	must(t, one.Verify(ctx))
 	stopOther()
+	leaders(LeaderNone, LeaderNone)
 	closeViews(t, one)
 	closeViews(t, other)
 }

@@ -207,6 +207,9 @@ func (s *sqliteStore) hold(ctx context.Context, _ *sql.Tx, g *generation) error 
 
 func (s *sqliteStore) announce(context.Context, *sql.Tx) error { return nil }
 
+// led: nobody else does; the log beside it has one writer.
+func (s *sqliteStore) led(context.Context) (bool, error) { return false, nil }
+
 func (s *sqliteStore) lead(ctx context.Context, f func(context.Context) error) error { return f(ctx) }
 
 // watch looks now and then whether another process replaced the generation; nobody else moves its position.

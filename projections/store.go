@@ -144,6 +144,8 @@ type store interface {
 	watch(ctx context.Context, moved func())
 	// lead runs f while this process is the one that applies events. f's context ends when it no longer is.
 	lead(ctx context.Context, f func(ctx context.Context) error) error
+	// led reports whether another process may be the one that applies events now.
+	led(ctx context.Context) (bool, error)
 	// tidy removes what a rebuild that died, and one that was done, have left behind, when that is this process's to do.
 	tidy(ctx context.Context) error
 	// discard removes the generations in a state.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +72,7 @@ type Views struct {
 	// commit was not answered, or nil; under apply.
 	leading bool
 	unsure  *position
+	leads   atomic.Bool // leading, for who only wants to know
 
 	unwatch  context.CancelFunc // ends the watch for what other processes apply
 	watching sync.WaitGroup

@@ -55,6 +55,17 @@ func IfAlone(ctx context.Context, place string, l Lock, name string, f func(ctx 
 	return true, held.during(ctx, l, f)
 }
 
+// Held reports whether some process holds a lock.
+func Held(ctx context.Context, db *sql.DB, l Lock) (held bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
+		AND classid::bigint = $1 AND objid::bigint = $2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`,
+		int64(lockClass), int64(l)).Scan(&held)
+	if err != nil {
+		err = fmt.Errorf("postgres: who holds lock %d: %w", l, err)
+	}
+	return held, err
+}
+
 // during runs f and gives the lock back.
 func (held *holder) during(ctx context.Context, l Lock, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
