@@ -57,15 +57,21 @@ type Opened struct {
 // Authenticate finds who sent a request, and moves the session's idle limit. appstate.ErrNoSession: nobody is signed in.
 // A session ends at once when the passkey it was opened with is revoked, wherever that happened.
 func (a *Accounts) Authenticate(r *http.Request) (Session, domain.Person, error) {
-	return a.find(r, purposeUse)
+	return a.find(r, purposeUse, true)
+}
+
+// Watch finds who sent a request that a page made by itself, to keep up to date. It is no use of the session: one that is
+// left open ends when it would have ended.
+func (a *Accounts) Watch(r *http.Request) (Session, domain.Person, error) {
+	return a.find(r, purposeUse, false)
 }
 
 // Enrolment finds the person whom a one-time link let in to enrol a passkey or set a password. They are not signed in.
 func (a *Accounts) Enrolment(r *http.Request) (Session, domain.Person, error) {
-	return a.find(r, purposeEnrol)
+	return a.find(r, purposeEnrol, false)
 }
 
-func (a *Accounts) find(r *http.Request, purpose string) (Session, domain.Person, error) {
+func (a *Accounts) find(r *http.Request, purpose string, use bool) (Session, domain.Person, error) {
 	ctx := r.Context()
 	secret, ok := a.cookie(r)
 	if !ok {
@@ -88,7 +94,7 @@ func (a *Accounts) find(r *http.Request, purpose string) (Session, domain.Person
 	if err != nil {
 		return Session{}, domain.Person{}, err
 	}
-	if now := a.now(); purpose == purposeUse && !now.Before(s.SeenAt.Add(touchEvery)) {
+	if now := a.now(); use && !now.Before(s.SeenAt.Add(touchEvery)) {
 		s.SeenAt, s.IdleUntil = now, now.Add(IdleLimit)
 		if err := a.state.TouchSession(ctx, s.Hash, s.SeenAt, s.IdleUntil); err != nil {
 			return Session{}, domain.Person{}, err

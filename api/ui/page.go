@@ -35,9 +35,11 @@ type Frame struct {
 	People    bool
 	Person    string // who is signed in; "" is nobody
 	Nav       []NavItem
+	Versions  map[string]string // of the static files, by their names
 	ScriptVer string
-	Demo      bool // one may sign in without proof
-	Done      bool // something was just recorded
+	Live      string // where the browser hears that something changed; "" where nothing does
+	Demo      bool   // one may sign in without proof
+	Done      bool   // something was just recorded
 }
 
 // T is a text of the pages in the page's language.
@@ -151,6 +153,14 @@ func address(path string, q url.Values, changes []string) string {
 // UnitLink is the address of a unit's page for a day.
 func (f Frame) UnitLink(u domain.UnitCode, d domain.Date) string {
 	return f.Link("/units/"+url.PathEscape(string(u)), "regime", string(f.Regime), "date", string(d))
+}
+
+// Asset is the address of a static file.
+func (f Frame) Asset(name string) string { return "/assets/" + name + "?v=" + f.Versions[name] }
+
+// Feed is where a browser hears of reports of some days that came in after a position: of all, or through one unit.
+func (f Frame) Feed(through domain.UnitCode, from, to domain.Date, at string) string {
+	return address("/live", url.Values{}, []string{"regime", string(f.Regime), "unit", string(through), "from", string(from), "to", string(to), "at", at})
 }
 
 // Other is the other language, for the toggle.

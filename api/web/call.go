@@ -104,7 +104,8 @@ func (c *call) language() domain.Language {
 func (c *call) bare(title string) ui.Frame {
 	f := ui.Frame{Language: c.language(), Path: c.r.URL.Path, Query: c.query, Synthetic: c.h.Demo, Now: c.at, Request: c.id, Person: c.person.Name, People: true, Demo: c.h.Accounts.HasDemo()}
 	_, f.StyleVer = c.h.pages.Style()
-	_, f.ScriptVer = c.h.pages.Script()
+	f.Versions = c.h.pages.Versions()
+	f.ScriptVer = f.Versions["app.js"]
 	f.Synthetic = f.Synthetic || c.person.Synthetic
 	f.Title = f.T(title)
 	if c.r.Method != http.MethodGet {
@@ -269,6 +270,20 @@ func (c *call) done(path string, r commands.Result, query ...string) error {
 
 func (c *call) render(status int, p ui.Page) error {
 	b, err := c.h.pages.Render(p)
+	return c.send(status, b, err)
+}
+
+// renderLive answers with the page, or, where the page itself asks what changed on it, with the part that does.
+func (c *call) renderLive(p ui.Page) error {
+	c.w.Header().Add("Vary", "HX-Request")
+	if c.r.Header.Get("HX-Request") != "true" {
+		return c.render(http.StatusOK, p)
+	}
+	b, err := c.h.pages.Part(p, "live")
+	return c.send(http.StatusOK, b, err)
+}
+
+func (c *call) send(status int, b []byte, err error) error {
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,10 @@ func (h *Handler) gridPage(c *call) error {
 			p.Forms = append(p.Forms, ui.Choice{Value: string(form.ID), Text: f.Word(form.Title)})
 		}
 	}
-	return c.render(http.StatusOK, p)
+	if h.Log != nil && f.KnownAt == nil && !p.AtDeadline {
+		p.Live = p.Feed(p.Area, from, to, p.Place)
+	}
+	return c.renderLive(p)
 }
 
 func (h *Handler) fillGrid(p *ui.Grid, f ui.Frame, rows []projections.ComplianceRow) {
@@ -313,8 +316,11 @@ func (h *Handler) districtPage(c *call) error {
 	slices.SortStableFunc(p.Rows, func(a, b ui.DistrictRow) int {
 		return slices.Index(order, a.Status) - slices.Index(order, b.Status)
 	})
+	if h.Log != nil && f.KnownAt == nil {
+		p.Live = p.Feed(p.Unit, f.Date, f.Date, page.Place)
+	}
 	if p.Unit == "" {
-		return c.render(http.StatusOK, p)
+		return c.renderLive(p)
 	}
 	if p.UnitName, err = c.unitName(p.Unit, f.Date); err != nil {
 		return err
@@ -327,7 +333,7 @@ func (h *Handler) districtPage(c *call) error {
 		key := domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date}
 		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
 	}
-	return c.render(http.StatusOK, p)
+	return c.renderLive(p)
 }
 
 // remind records that a unit was urged.

@@ -69,7 +69,7 @@ func statusOf(err error) (status int, text string) {
 	case errors.Is(err, eventlog.ErrOutcomeUnknown):
 		return http.StatusServiceUnavailable, "fail.unknown"
 	case errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, appstate.ErrUnavailable), errors.Is(err, eventlog.ErrConflict), errors.Is(err, eventlog.ErrFull),
-		errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, errBusy), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable, "fail.unavailable"
 	}
 	return http.StatusInternalServerError, "fail.internal"

@@ -32,7 +32,7 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 		"inspect": only("district", "district_far", "department", "inspector"), "report": readers, "search": oversight,
 		"grid": oversight, "judge": oversight, "excuse": only("department"), "uphold": only("department"), "progress": oversight, "totals": oversight, "issue": only("department"),
 		"operations": only("department", "inspector", "admin"), "retry": only("admin"), "access": only("inspector", "admin"), "links": only("admin"), "link-issue": only("admin"),
-		"district": only("district", "department"), "remind": only("district", "department"),
+		"district": only("district", "department"), "remind": only("district", "department"), "live": only("district", "department", "inspector"),
 	}
 	sessions := map[string]*browser{}
 	for _, who := range all {
@@ -48,7 +48,7 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 			continue
 		}
 		path := strings.NewReplacer("{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", "2021-02-08").Replace(rt.path)
-		if rt.id == "district" {
+		if rt.id == "district" || rt.id == "live" {
 			path += "?unit=718"
 		}
 		nobody := w.as("")
@@ -206,10 +206,8 @@ func TestFailuresAreWhole(t *testing.T) {
 	if !strings.Contains(r.Body.String(), "This cannot be shown") || r.Header().Get("Content-Language") != "en" {
 		t.Error(r.Body.String())
 	}
-	for name, c := range map[string]string{"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8"} {
-		_, css := w.handler.pages.Style()
-		_, js := w.handler.pages.Script()
-		v := map[string]string{"app.css": css, "app.js": js}[name]
+	for name, c := range map[string]string{"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8", "htmx.min.js": "text/javascript; charset=utf-8", "receipt.js": "text/javascript; charset=utf-8"} {
+		v := w.handler.pages.Versions()[name]
 		if r := b.want(http.MethodGet, "/assets/"+name+"?v="+v, nil, 200); r.Header().Get("Content-Type") != c || !strings.Contains(r.Header().Get("Cache-Control"), "immutable") {
 			t.Error(name, r.Header())
 		}

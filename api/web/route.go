@@ -72,6 +72,7 @@ func (h *Handler) table() []*route {
 		get("operations", "/operations", h.operationsPage), post("retry", "/operations/retry", h.retry),
 		get("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
 
+		{id: "live", method: http.MethodGet, path: "/live", handle: h.liveFeed, json: true},
 		read("district", "/district", h.districtPage), post("remind", reportPath+"/remind", h.remind),
 	}
 }
@@ -143,6 +144,7 @@ func policy() map[string]rule {
 		"links": {allow: only(all, domain.RoleAdmin)}, "link-issue": {allow: only(all, domain.RoleAdmin)},
 		"access": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)},
 
+		"live":     {allow: append(only(all, domain.RoleInspector, domain.RoleDepartment), only(subtree, domain.RoleDistrict)...)},
 		"district": {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
 		"remind":   {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
 	}
@@ -189,7 +191,11 @@ func (h *Handler) admit(c *call) error {
 	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
 		return fmt.Errorf("%w: %w", errForm, err)
 	}
-	c.session, c.person, err = h.Accounts.Authenticate(c.r)
+	authenticate := h.Accounts.Authenticate
+	if c.route.id == "live" || c.r.Header.Get("HX-Request") == "true" {
+		authenticate = h.Accounts.Watch
+	}
+	c.session, c.person, err = authenticate(c.r)
 	switch {
 	case err == nil:
 		c.actor = c.person.ActorAt(c.at)

@@ -18,22 +18,14 @@ import (
 )
 
 func (h *Handler) asset(c *call) error {
-	var body []byte
-	var version, mediaType string
-	switch c.path("file") {
-	case "app.css":
-		body, version = h.pages.Style()
-		mediaType = "text/css; charset=utf-8"
-	case "app.js":
-		body, version = h.pages.Script()
-		mediaType = "text/javascript; charset=utf-8"
-	default:
+	a, ok := h.pages.Asset(c.path("file"))
+	if !ok {
 		return errNotFound
 	}
-	if c.query.Get("v") == version { // the address names the content
+	if c.query.Get("v") == a.Version { // the address names the content
 		c.w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	c.write(http.StatusOK, mediaType, body)
+	c.write(http.StatusOK, a.MediaType, a.Body)
 	return nil
 }
 

@@ -54,6 +54,8 @@ type Config struct {
 	// Next serves what is no page of this package: the API and the open pages.
 	Next http.Handler
 
+	// Log tells pages that stay open what is recorded; nil keeps none of them up to date.
+	Log Log
 	// Demo marks every figure as synthetic. Whether one may sign in without proof, Accounts knows.
 	Demo bool
 	// Receipts says that Next gives receipts of events under /v1/receipts/.
@@ -69,6 +71,7 @@ type Config struct {
 // Handler serves the pages. It is made by New.
 type Handler struct {
 	Config
+	*live
 	mux     *http.ServeMux
 	pages   *ui.Pages
 	routes  []*route
@@ -90,6 +93,7 @@ func New(c Config) (*Handler, error) {
 	if h.pages, err = ui.New(); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
+	h.live = &live{feeds: make(chan struct{}, maxFeeds), closing: make(chan struct{})}
 	h.routes = h.table()
 	if err := h.register(); err != nil {
 		return nil, fmt.Errorf("web: %w", err)

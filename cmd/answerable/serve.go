@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/api"
+	"github.com/answerable-ledger/answerable/api/web"
 	"github.com/answerable-ledger/answerable/commands"
 )
 
@@ -108,6 +109,9 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	}
 	server := api.NewServer(site, a.logger)
 	server.RegisterOnShutdown(handler.CloseFeeds)
+	if pages, ok := site.(*web.Handler); ok {
+		server.RegisterOnShutdown(pages.CloseFeeds)
+	}
 
 	// The background work ends after the server, so that what a request waits for goes on until it is answered.
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))

@@ -49,7 +49,7 @@ func (a *app) withPages(n *node, state *appstate.State, how serving, signing enr
 	if err != nil {
 		return nil, err
 	}
-	return web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Next: api,
+	return web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: api,
 		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence})
 }
 

@@ -18,6 +18,7 @@ type exceptions map[string]string
 var clock = exceptions{
 	"api/auth.go":                 "wiring: the clock that handlers are given, when the program gives none",
 	"api/event.go":                "how long a client may take to read; the operating system wants it in its own time",
+	"api/web/live.go":             "how long a page may take to read; the operating system wants it in its own time",
 	"appstate/*.go":               "the access log's and the tokens' own time; neither is the record",
 	"bench/*.go":                  "measures",
 	"cmd/*/*.go":                  "the wiring: programs hand the clock to everything else",

@@ -218,6 +218,7 @@ var modules = []struct{ path, packages, why string }{
 	{"github.com/chromedp/chromedp", "", "a browser, in tests"},
 	{"github.com/chromedp/cdproto", "", "a browser, in tests"},
 	{"github.com/transparency-dev/", "", "another implementation of the public formats, in tests"},
+	{"rsc.io/qr", "api/web", "the code on a receipt's slip"},
 	{"golang.org/x/net", "api", "HTML in tests, HTTP/2 settings"},
 }
 

@@ -91,5 +91,29 @@ for (const form of document.querySelectorAll("form[data-draft-done]")) {
   });
 }
 
+// A page that stays open is told that something changed, and asks for its own part again. While nobody looks it rests.
+if (document.querySelector("[data-live]") && window.EventSource) {
+  const part = () => document.querySelector("[data-live]");
+  const state = document.getElementById("livestate");
+  const say = (text) => { state.textContent = text; state.hidden = false; };
+  let feed = null;
+  const follow = () => {
+    if (feed || document.hidden) return;
+    feed = new EventSource(part().dataset.live);
+    feed.addEventListener("open", () => say(state.dataset.begun));
+    feed.addEventListener("changed", () => part().dispatchEvent(new Event("ledger")));
+    feed.addEventListener("error", () => {
+      const ended = feed && feed.readyState === EventSource.CLOSED;
+      say(ended ? state.dataset.ended : state.dataset.lost);
+    });
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) return follow();
+    if (feed) feed.close();
+    feed = null;
+  });
+  follow();
+}
+
 const problems = document.querySelector(".problems");
 if (problems) problems.focus();
