@@ -150,6 +150,9 @@ func (l *Ledger) append(ctx context.Context, c Command, stream string, next uint
 	result := Result{Stream: stream, ReceivedAt: c.ReceivedAt, Events: events}
 	proposed := make([]eventlog.Proposed, len(events))
 	for i, e := range events {
+		if names := domain.StreamOf(e); names != "" && names != stream {
+			return Result{}, fmt.Errorf("commands: %s is about %s and cannot stand on %s", e.Kind(), names, stream)
+		}
 		id := domain.NewEventID(c.ID, i)
 		stored, err := schemas.Encode(domain.Fact{Event: e, Meta: domain.Meta{
 			EventID: id, ReceivedAt: c.ReceivedAt, Actor: c.Actor, Role: c.Role, Channel: c.Channel,

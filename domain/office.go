@@ -104,7 +104,7 @@ func (a Authority) Covers(at time.Time) bool {
 	return !at.Before(a.From) && at.Before(a.Until) && (a.RevokedAt.IsZero() || at.Before(a.RevokedAt))
 }
 
-// Office is what an office's stream folds to.
+// Office is what an office's stream folds to. The zero Office with its Unit set is one nobody was ever in.
 type Office struct {
 	Unit        UnitCode
 	Tenures     []Tenure // in the order recorded
@@ -191,6 +191,9 @@ func (o Office) Right(p PersonID, form FormID, at time.Time) (SignerRight, error
 
 // Take decides a tenure. Two heads at once are refused: the former leaves first (rule 8: one person answers).
 func (o Office) Take(e OfficeTaken, now time.Time, by Actor) ([]Event, error) {
+	if e.Unit != o.Unit {
+		return nil, refuse(Invalid, CodeChoice, "/unit", "value", string(e.Unit))
+	}
 	if err := by.require(RoleDepartment, ""); err != nil {
 		return nil, err
 	}
@@ -214,6 +217,9 @@ func (o Office) Take(e OfficeTaken, now time.Time, by Actor) ([]Event, error) {
 
 // Leave decides the end of the present tenure.
 func (o Office) Leave(e OfficeLeft, by Actor) ([]Event, error) {
+	if e.Unit != o.Unit {
+		return nil, refuse(Invalid, CodeChoice, "/unit", "value", string(e.Unit))
+	}
 	if err := by.require(RoleDepartment, ""); err != nil {
 		return nil, err
 	}
@@ -238,6 +244,9 @@ func (o Office) Grant(e AuthorityGranted, now time.Time, by Actor) ([]Event, err
 		if err := by.require(RoleDepartment, ""); err != nil {
 			return nil, err
 		}
+	}
+	if e.Unit != o.Unit {
+		return nil, refuse(Invalid, CodeChoice, "/unit", "value", string(e.Unit))
 	}
 	if e.Capacity != CapacityKT && e.Capacity != CapacityTL && e.Capacity != CapacityTUQ {
 		return nil, refuse(Invalid, CodeChoice, "/capacity", "value", string(e.Capacity))

@@ -357,6 +357,17 @@ func sortedUnits(units []UnitCode) []UnitCode {
 	return slices.Compact(out)
 }
 
+// sumsItself reports whether what a duty sums is in the end itself: nobody could file first.
+func (r Rules) sumsItself(d Duty) bool {
+	below, ok := d, true
+	for range r.Duties {
+		if below, ok = r.Duty(below.Consolidates); !ok || below.ID == d.ID {
+			return ok
+		}
+	}
+	return false
+}
+
 func (r Rules) check() error {
 	var faults []Fault
 	add := func(c Code, pointer string, args ...string) { faults = append(faults, NewFault(c, pointer, args...)) }
@@ -409,7 +420,7 @@ func (r Rules) check() error {
 			add(CodeRange, at+"/grace_minutes", "min", "0", "max", strconv.Itoa(MaxGraceMinutes))
 		}
 		if d.Consolidates != "" {
-			if _, ok := r.Duty(d.Consolidates); !ok || d.Consolidates == d.ID {
+			if _, ok := r.Duty(d.Consolidates); !ok || r.sumsItself(d) {
 				add(CodeDutyUnknown, at+"/consolidates", "duty", string(d.Consolidates))
 			}
 		}

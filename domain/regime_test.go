@@ -87,6 +87,7 @@ func TestRulesAreChecked(t *testing.T) {
 		{"less grace than none", func(r *domain.Rules) { r.Duties[0].GraceMinutes = -1 }, domain.CodeRange, "/duties/0/grace_minutes"},
 		{"sums a duty that is not there", func(r *domain.Rules) { r.Duties[1].Consolidates = "ward" }, domain.CodeDutyUnknown, "/duties/1/consolidates"},
 		{"sums itself", func(r *domain.Rules) { r.Duties[1].Consolidates = "district" }, domain.CodeDutyUnknown, "/duties/1/consolidates"},
+		{"sums what sums it", func(r *domain.Rules) { r.Duties[0].Consolidates = "district" }, domain.CodeDutyUnknown, "/duties/0/consolidates"},
 		{"a target of no duty", func(r *domain.Rules) { r.Targets[0].Duty = "ward" }, domain.CodeDutyUnknown, "/targets/0/duty"},
 		{"a target without id", func(r *domain.Rules) { r.Targets[0].ID = "" }, domain.CodeID, "/targets/0/target"},
 		{"two targets with one id", func(r *domain.Rules) { r.Targets = append(r.Targets, r.Targets[0]) }, domain.CodeID, "/targets/1/target"},

@@ -55,6 +55,70 @@ func ResultStream(r RegimeID, u UnitCode) string {
 	return CategoryResult + "-" + string(r) + "." + string(u)
 }
 
+// StreamOf is the stream that an event's own members name, "" for an event that names none. An event on another stream
+// than this one would say of one unit, person or day what is known of another.
+func StreamOf(e Event) string {
+	switch e := e.(type) {
+	case RegimeIssued:
+		return RegimeStream(e.Regime)
+	case RegimeAmended:
+		return RegimeStream(e.Regime)
+	case DeadlineExtended:
+		return RegimeStream(e.Regime)
+	case DayExempted:
+		return RegimeStream(e.Regime)
+	case RegimeClosed:
+		return RegimeStream(e.Regime)
+	case DayOpened:
+		return DayStream(e.Regime, e.Date)
+	case DayClosed:
+		return DayStream(e.Regime, e.Date)
+	case ReportIssued:
+		return DayStream(e.Regime, e.Date)
+	case UnitRegistered:
+		return UnitStream(e.Unit)
+	case UnitRenamed:
+		return UnitStream(e.Unit)
+	case UnitReclassified:
+		return UnitStream(e.Unit)
+	case UnitMoved:
+		return UnitStream(e.Unit)
+	case UnitMerged:
+		return UnitStream(e.Unit)
+	case UnitDissolved:
+		return UnitStream(e.Unit)
+	case OfficeTaken:
+		return OfficeStream(e.Unit)
+	case OfficeLeft:
+		return OfficeStream(e.Unit)
+	case AuthorityGranted:
+		return OfficeStream(e.Unit)
+	case AuthorityRevoked:
+		return OfficeStream(e.Unit)
+	case PersonRegistered:
+		return PersonStream(e.Person)
+	case RoleGranted:
+		return PersonStream(e.Person)
+	case RoleRevoked:
+		return PersonStream(e.Person)
+	case CredentialEnrolled:
+		return PersonStream(e.Person)
+	case CredentialRevoked:
+		return PersonStream(e.Person)
+	case ReportSubmitted:
+		return ReportKey{e.Regime, e.Form, e.Unit, e.Date}.Stream()
+	case ReportCorrected:
+		return ReportKey{e.Regime, e.Form, e.Unit, e.Date}.Stream()
+	case DeadlineBreached:
+		return ReportKey{e.Regime, e.Form, e.Unit, e.Date}.Stream()
+	case ReminderSent:
+		return ReportKey{e.Regime, e.Form, e.Unit, e.Date}.Stream()
+	case TargetJudged:
+		return ResultStream(e.Regime, e.Unit)
+	}
+	return ""
+}
+
 // ValidID accepts the names a stream name can carry: 1 to 40 lower-case letters, digits and '_'. '-' and '.' are the
 // separators of stream names, so none may hold one.
 func ValidID(s string) bool {

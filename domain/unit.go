@@ -217,6 +217,9 @@ func (u Unit) Change(e Event, by Actor) ([]Event, error) {
 	if err := by.require(RoleDepartment, ""); err != nil {
 		return nil, err
 	}
+	if StreamOf(e) != UnitStream(u.Code) {
+		return nil, refuse(Invalid, CodeChoice, "/unit", "value", StreamOf(e))
+	}
 	var on Date
 	var basis string
 	switch e := e.(type) {
@@ -232,8 +235,14 @@ func (u Unit) Change(e Event, by Actor) ([]Event, error) {
 		}
 	case UnitMoved:
 		on, basis = e.EffectiveOn, e.Basis
+		if e.Parent == u.Code {
+			return nil, refuse(Invalid, CodeChoice, "/parent", "value", string(e.Parent))
+		}
 	case UnitMerged:
 		on, basis = e.EffectiveOn, e.Basis
+		if e.Into == u.Code {
+			return nil, refuse(Invalid, CodeChoice, "/into", "value", string(e.Into))
+		}
 	case UnitDissolved:
 		on, basis = e.EffectiveOn, e.Basis
 	default:

@@ -55,6 +55,10 @@ func TestRegisterAndChangeUnit(t *testing.T) {
 		{name: "not before it was there", given: known, when: change(early, department()), wantErr: no(domain.Invalid, domain.CodeDate, "/effective_on")},
 		{name: "on a day", given: known, when: change(later, department()), wantErr: no(domain.Invalid, domain.CodeDate, "/effective_on")},
 		{name: "on a ground", given: known, when: change(groundless, department()), wantErr: no(domain.Invalid, domain.CodeTextMissing, "/basis")},
+		{name: "rule 15: another unit's change is not recorded here", given: known, when: change(domain.UnitRenamed{Unit: "25873", Name: "a", EffectiveOn: "2021-02-01", Basis: "NQ"}, department()),
+			wantErr: no(domain.Invalid, domain.CodeChoice, "/unit")},
+		{name: "not under itself", given: known, when: change(domain.UnitMoved{Unit: unit, Parent: unit, EffectiveOn: "2021-02-01", Basis: "NQ"}, department()), wantErr: no(domain.Invalid, domain.CodeChoice, "/parent")},
+		{name: "not into itself", given: known, when: change(domain.UnitMerged{Unit: unit, Into: unit, EffectiveOn: "2021-02-01", Basis: "NQ"}, department()), wantErr: no(domain.Invalid, domain.CodeChoice, "/into")},
 		{name: "no other event changes a unit", given: known, when: change(e, department()), wantErr: no(domain.Invalid, domain.CodeChoice, "")},
 	})
 }

@@ -82,6 +82,9 @@ func TestGoldenSamplesStayReadable(t *testing.T) {
 				if d := cmp.Diff(want, got); d != "" {
 					t.Errorf("decoded otherwise than it was meant (-want +got):\n%s", d)
 				}
+				if own := domain.StreamOf(got.Event); own != "" {
+					s.Stream = own // the samples were written on one stream for all kinds
+				}
 				if err := reg.CheckRecorded(s); err != nil {
 					t.Error(err)
 				}
@@ -131,5 +134,22 @@ func TestNoGoldenSampleIsForgotten(t *testing.T) {
 		if current, ok := CurrentVersion(kind); !ok || err != nil || n < 1 || n > current {
 			t.Errorf("%s is a sample of nothing", entry.Name())
 		}
+	}
+}
+
+// Every event says what it is about, so that one on a wrong stream is found; but for those that only ever follow, on their
+// report's stream, one that says it.
+func TestEveryEventNamesItsStream(t *testing.T) {
+	t.Parallel()
+	follow := map[string]bool{"ReportReturned": true, "ReportSignedOff": true, "BreachWithdrawn": true, "BreachExplained": true, "BreachExcused": true, "BreachUpheld": true}
+	for _, e := range samples() {
+		if (domain.StreamOf(e) == "") != follow[e.Kind()] {
+			t.Errorf("%s names the stream %q", e.Kind(), domain.StreamOf(e))
+		}
+	}
+	s := readGolden(t, "UnitRenamed", 1)
+	s.Stream = "unit-25873"
+	if err := registry(t).CheckRecorded(s); !errors.Is(err, ErrMalformed) {
+		t.Errorf("an event of unit 25900 on the stream of another: %v", err)
 	}
 }

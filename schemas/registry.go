@@ -181,7 +181,7 @@ func refusal(faults []domain.Fault) error {
 
 // CheckRecorded judges a recorded fact again: it is valid under the schema of the version it was written in, what its
 // hops make of it is valid under the current one, it decodes, its figures are valid under the version of the form it
-// names, and its digest is the digest of its content.
+// names, its digest is the digest of its content, and it is about what its stream is about.
 func (r *Registry) CheckRecorded(s Source) error {
 	if err := r.checkRecorded(s); err != nil {
 		return fmt.Errorf("schemas: check %s at %d of %s: %w", s.Kind, s.Revision, s.Stream, err)
@@ -209,6 +209,9 @@ func (r *Registry) checkRecorded(s Source) error {
 		if err := r.judge(s.Stored, current, data); err != nil {
 			return fmt.Errorf("version %d brought to %d: %w", version, current, err)
 		}
+	}
+	if names := domain.StreamOf(f.Event); names != "" && names != s.Stream {
+		return fmt.Errorf("it is about %s: %w", names, ErrMalformed)
 	}
 	switch e := f.Event.(type) {
 	case domain.ReportSubmitted:

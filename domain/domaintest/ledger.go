@@ -52,7 +52,7 @@ func NewLedger(w World) *Ledger {
 	for i, u := range w.Units {
 		events, err := domain.Unit{}.Register(u, root)
 		found(domain.UnitStream(u.Unit), events, err)
-		events, err = domain.Office{}.Take(w.Offices[i], w.Founded, root)
+		events, err = domain.Office{Unit: w.Offices[i].Unit}.Take(w.Offices[i], w.Founded, root)
 		found(domain.OfficeStream(u.Unit), events, err)
 	}
 	events, err := domain.Regime{}.Issue(w.Regime, w.Rules, root)
