@@ -67,12 +67,9 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	}
 	defer func() { err = errors.Join(err, state.Close()) }()
 
-	var proof *evidence
+	var proof *signer
 	if !how.withoutEvidence {
-		if proof, err = a.openEvidence(a.ctx, n.dir, n.log, n.now); err == nil && proof != nil {
-			// What was signed for must be there before anybody records anything after it.
-			err = proof.seq.CatchUp(a.ctx)
-		}
+		proof, err = a.openSigner(a.ctx, n)
 		defer func() { err = errors.Join(err, proof.close()) }()
 		if err != nil {
 			return err
@@ -97,7 +94,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	config := api.Config{Ledger: n.ledger, Views: n.views, Rebuilds: n.views, Log: n.log, Registry: n.registry, State: state, Clock: n.now,
 		Logger: a.logger, Metrics: n.metrics, Version: version(), Demo: how.demo}
 	if proof != nil {
-		config.Evidence, config.EvidenceTrouble = proof.desk, proof.Trouble
+		config.Evidence, config.EvidenceTrouble = proof, proof.Trouble
 	}
 	handler, err := api.New(config)
 	if err != nil {
@@ -118,19 +115,16 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	defer stop()
 	failed := make(chan error, 5)
 	running := 1
-	stepped := make(chan struct{}, 1)
 	if proof != nil {
-		running += 2
+		running++
 		go func() { failed <- nameError("evidence", proof.run(background)) }()
-		go func() { failed <- nameError("deadlines", proof.atDeadlines(background, n.ledger, n.now, stepped)) }()
 	}
 	closing := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	if how.closing {
 		closing = func(ctx context.Context) error {
 			closer := &commands.Closer{Ledger: n.ledger, Digest: n.digest, Stepped: func(context.Context, commands.Step) {
-				select {
-				case stepped <- struct{}{}:
-				default: // one is waiting already, and will sign for this step too
+				if proof != nil {
+					proof.step()
 				}
 			}}
 			return nameError("closing", closer.Run(ctx, waitUntil))

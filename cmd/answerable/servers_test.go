@@ -26,6 +26,7 @@ type farm struct {
 	log      *esdbtest.Server
 	database *pgtest.Server
 	env      []string
+	data     string // the directory with the keys and the tree of the evidence
 	app      *app
 	province province
 	secret   string // of a filer's token
@@ -40,14 +41,14 @@ func newFarm(t *testing.T) *farm {
 		t.Fatal(err)
 	}
 	t.Cleanup(log.Close)
-	f := &farm{log: log, database: pgtest.Start(t)}
+	f := &farm{log: log, database: pgtest.Start(t), data: t.TempDir()}
 	logURL, databaseURL := log.URL(), f.database.Database(t)
 	f.env = []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + logURL, "ANSWERABLE_POSTGRES_URL=" + databaseURL}
 	f.app = &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, settings: &settings{values: map[string]string{logURLKey: logURL, postgresURLKey: databaseURL}}}
 	var made struct {
 		Token string `json:"token"`
 	}
-	if err := json.Unmarshal([]byte(f.run(t, "init", "--data", t.TempDir(), "--admin", "Nguyễn Văn A", "--json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(f.run(t, "init", "--data", f.data, "--admin", "Nguyễn Văn A", "--json")), &made); err != nil {
 		t.Fatal(err)
 	}
 	f.admin = made.Token
@@ -146,10 +147,34 @@ func (f *farm) get(t *testing.T, s *serverProcess, path string) (status int, sai
 }
 
 func (f *farm) leads(t *testing.T, s *serverProcess) func() bool {
+	return f.measures(t, s, "answerable_views_leading 1")
+}
+
+// signs: a process is the one that signs for the transparency log.
+func (f *farm) signs(t *testing.T, s *serverProcess) func() bool {
+	return f.measures(t, s, "answerable_evidence_signing 1")
+}
+
+func (f *farm) measures(t *testing.T, s *serverProcess, line string) func() bool {
 	return func() bool {
 		_, metrics := f.get(t, s, "/metrics")
-		return strings.Contains(metrics, "\nanswerable_views_leading 1")
+		return strings.Contains(metrics, "\n"+line)
 	}
+}
+
+// evidence is how far a process says that the evidence has come.
+func (f *farm) evidence(t *testing.T, s *serverProcess) (status struct {
+	Entries int64  `json:"entries"`
+	Signed  int64  `json:"signed"`
+	Problem string `json:"problem"`
+}) {
+	t.Helper()
+	if code, said := f.get(t, s, "/v1/evidence"); code == http.StatusOK {
+		if err := json.Unmarshal([]byte(said), &status); err != nil {
+			t.Fatalf("%s: %v", said, err)
+		}
+	}
+	return status
 }
 
 func (f *farm) ready(t *testing.T, s *serverProcess) func() bool {
@@ -244,6 +269,51 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	second.stop(t)
 	until(t, "the third process leads", f.leads(t, third))
 	third.stop(t)
+	f.sound(t, 40)
+}
+
+// Given two processes with the keys of one log, then one of them signs and the other hands out what it made; when the first
+// is killed the second signs, and signs again after PostgreSQL took the lock from it. A third, without keys, only records.
+func TestOneProcessSigns(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t)
+	first := startServer(t, f.data, f.env...)
+	until(t, "the first process signs", f.signs(t, first))
+	second := startServer(t, f.data, f.env...)
+	until(t, "the second is ready", f.ready(t, second))
+	if f.signs(t, second)() {
+		t.Error("both sign")
+	}
+	if e := f.evidence(t, second); e.Signed == 0 || e.Problem != "" {
+		t.Errorf("the one that does not sign says %+v", e)
+	}
+	without := f.serve(t) // a directory without keys
+	f.fileAll(t, 0, 10, first, second, without)
+	if code, _ := f.get(t, without, "/v1/evidence"); code != http.StatusNotFound {
+		t.Errorf("a process without keys answers %d", code)
+	}
+
+	if err := first.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the second process signs", f.signs(t, second))
+	f.fileAll(t, 10, 20, second, without)
+	until(t, "everything is signed", func() bool {
+		e := f.evidence(t, second)
+		return e.Entries > 0 && e.Signed == e.Entries && e.Problem == ""
+	})
+
+	f.database.Kill()
+	f.database.Run(t)
+	f.fileAll(t, 20, 40, second, without)
+	until(t, "the second process signs again", f.signs(t, second))
+	until(t, "everything is signed again", func() bool {
+		e := f.evidence(t, second)
+		return e.Entries > 0 && e.Signed == e.Entries && e.Problem == ""
+	})
+	second.stop(t)
+	without.stop(t)
+	f.run(t, "verify", "--data", f.data)
 	f.sound(t, 40)
 }
 
