@@ -94,7 +94,7 @@ func (l *Ledger) synthesis(ctx context.Context, r domain.Regime, day domain.Day)
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, domain.IssuedTotal{Form: form.ID, Scope: form.Scope, Figures: figures, Expected: expected, Inputs: pins, Missing: missing})
+		parts = append(parts, domain.NewIssuedTotal(form, figures, expected, pins, missing))
 	}
 	return parts, nil
 }

@@ -1,6 +1,9 @@
 package domain
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -26,7 +29,7 @@ type DayDuty struct {
 	SignOffDue   *time.Time `json:"sign_off_due,omitempty"`
 	Consolidates FormID     `json:"consolidates,omitempty"`
 	// Groups holds the units that owe the duty, under the unit each reports through. Together with sorted codes this
-	// is the smallest form: a day of 11,000 units stays below 100 kB.
+	// is the smallest form: a day of 11,000 units takes some 110 kB a duty.
 	Groups []DutyGroup `json:"groups"`
 }
 
@@ -72,12 +75,53 @@ type ReportIssued struct {
 
 // IssuedTotal is the sum of one form; forms of different scopes are never added together (rule 10).
 type IssuedTotal struct {
-	Form     FormID     `json:"form"`
-	Scope    Scope      `json:"scope"`
-	Figures  Figures    `json:"figures"`
-	Expected int        `json:"expected"`
-	Inputs   []ChildPin `json:"inputs"`
-	Missing  []UnitCode `json:"missing,omitempty"`
+	Form     FormID  `json:"form"`
+	Scope    Scope   `json:"scope"`
+	Figures  Figures `json:"figures"`
+	Expected int     `json:"expected"`
+	// Inputs names the exact version of every report in the sum, and InputsDigest binds their contents (rule 16). The
+	// digest of each one stands in its own stream: with 11,000 of them repeated here, a province's synthesis would not
+	// fit into one event.
+	Inputs       []IssuedVersion `json:"inputs"`
+	InputsDigest string          `json:"inputs_digest"` // see PinsDigest
+	Missing      []UnitCode      `json:"missing,omitempty"`
+}
+
+// IssuedVersion is the units whose report is in a sum by one version.
+type IssuedVersion struct {
+	Version int        `json:"version"`
+	Units   []UnitCode `json:"units"`
+}
+
+// NewIssuedTotal names what Consolidate pinned.
+func NewIssuedTotal(form Form, figures Figures, expected int, pins []ChildPin, missing []UnitCode) IssuedTotal {
+	return IssuedTotal{Form: form.ID, Scope: form.Scope, Figures: figures, Expected: expected,
+		Inputs: IssuedVersions(pins), InputsDigest: PinsDigest(pins), Missing: sortedUnits(missing)}
+}
+
+// IssuedVersions groups pins by version, in order, the units of each in order.
+func IssuedVersions(pins []ChildPin) []IssuedVersion {
+	units := map[int][]UnitCode{}
+	for _, p := range pins {
+		units[p.Version] = append(units[p.Version], p.Unit)
+	}
+	out := make([]IssuedVersion, 0, len(units))
+	for version, of := range units {
+		out = append(out, IssuedVersion{version, sortedUnits(of)})
+	}
+	slices.SortFunc(out, func(a, b IssuedVersion) int { return a.Version - b.Version })
+	return out
+}
+
+// PinsDigest is the SHA-256, in hex, of a line "unit version digest" for every pin, in the order of the units. Events hold
+// it and old ones are brought to it: it never changes.
+func PinsDigest(pins []ChildPin) string {
+	pins = slices.SortedFunc(slices.Values(pins), func(a, b ChildPin) int { return compareString(a.Unit, b.Unit) })
+	h := sha256.New()
+	for _, p := range pins {
+		fmt.Fprintf(h, "%s %d %s\n", p.Unit, p.Version, p.Digest)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func (DayOpened) Kind() string    { return "DayOpened" }

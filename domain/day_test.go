@@ -189,7 +189,7 @@ func TestCloseDay(t *testing.T) {
 
 func TestIssueReport(t *testing.T) {
 	t.Parallel()
-	parts := []domain.IssuedTotal{{Form: "commune", Scope: domain.ScopeTerritory, Figures: figures(2000, 1200), Expected: 3, Inputs: []domain.ChildPin{{Unit: unit, Version: 1, Digest: "d"}}, Missing: []domain.UnitCode{"25945"}}}
+	parts := []domain.IssuedTotal{{Form: "commune", Scope: domain.ScopeTerritory, Figures: figures(2000, 1200), Expected: 3, Inputs: []domain.IssuedVersion{{Version: 1, Units: []domain.UnitCode{unit}}}, InputsDigest: "d", Missing: []domain.UnitCode{"25945"}}}
 	sent := func(n int) domain.ReportIssued {
 		return domain.ReportIssued{Regime: key.Regime, Date: day, Number: n, To: "UBND tỉnh", IssuedBy: "p_department", Note: "lần đầu", Parts: parts}
 	}

@@ -10,8 +10,8 @@ const (
 	MaxTextBytes = 8 << 10
 	// MaxNameBytes bounds names of units, persons and offices. Chosen.
 	MaxNameBytes = 300
-	// MaxUnitsPerDay bounds the obligations of one duty on one day: a DayOpened of that many codes stays below the
-	// 900 KiB an event may have in every store.
+	// MaxUnitsPerDay bounds the obligations of one duty on one day: a DayOpened of that many official codes (some 8 bytes
+	// each) has a third of the 900 KiB an event may have in every store.
 	MaxUnitsPerDay = 40_000
 	// MaxVersions bounds the versions of one report: the fold of one stream stays below a millisecond. Chosen.
 	MaxVersions = 500

@@ -80,10 +80,10 @@ func Kinds() []string {
 // CurrentVersion is the schema version that Encode writes of a kind; false for a kind that does not exist.
 func CurrentVersion(kind string) (int, bool) {
 	switch kind {
-	case "ReportSubmitted":
+	case "ReportSubmitted", "ReportIssued":
 		return 2, true
 	case "RegimeIssued", "RegimeAmended", "DeadlineExtended", "DayExempted", "RegimeClosed",
-		"DayOpened", "DayClosed", "ReportIssued",
+		"DayOpened", "DayClosed",
 		"UnitRegistered", "UnitRenamed", "UnitReclassified", "UnitMoved", "UnitMerged", "UnitDissolved",
 		"OfficeTaken", "OfficeLeft", "AuthorityGranted", "AuthorityRevoked",
 		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked",

@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/answerable-ledger/answerable/domain"
 )
 
 // A hop brings the data of one version to the next: it is pure, and it never makes up what was not recorded. A value
@@ -16,6 +18,8 @@ func hopFrom(kind string, version int) (hop, bool) {
 	switch {
 	case kind == "ReportSubmitted" && version == 1:
 		return lateBecomesTimeliness, true
+	case kind == "ReportIssued" && version == 1:
+		return pinsBecomeVersions, true
 	}
 	return nil, false
 }
@@ -48,6 +52,33 @@ func lateBecomesTimeliness(data jsontext.Value) (jsontext.Value, error) {
 			return jsontext.Value(`"on_time"`), nil
 		}
 		return nil, fmt.Errorf("late is %s", v)
+	})
+}
+
+// pinsBecomeVersions: version 1 of ReportIssued repeated unit, version and digest of every report in a sum, which a large
+// province's day does not fit. Version 2 groups the units by version and keeps one digest of all.
+func pinsBecomeVersions(data jsontext.Value) (jsontext.Value, error) {
+	return renamed(data, "parts", "parts", func(v jsontext.Value) (jsontext.Value, error) {
+		var parts []jsontext.Value
+		if err := json.Unmarshal(v, &parts); err != nil {
+			return nil, err
+		}
+		for i, part := range parts {
+			var digest string
+			part, err := renamed(part, "inputs", "inputs", func(v jsontext.Value) (jsontext.Value, error) {
+				var pins []domain.ChildPin
+				if err := json.Unmarshal(v, &pins); err != nil {
+					return nil, err
+				}
+				digest = domain.PinsDigest(pins)
+				return json.Marshal(domain.IssuedVersions(pins))
+			})
+			if err != nil {
+				return nil, fmt.Errorf("part %d: %w", i, err)
+			}
+			parts[i] = append(part[:len(part)-1:len(part)-1], `,"inputs_digest":"`+digest+`"}`...) // inputs is there: the object is not empty
+		}
+		return json.Marshal(parts)
 	})
 }
 

@@ -108,8 +108,21 @@ func (c *checker) check(f domain.Fact) error {
 		return c.dayClosed(e)
 	case domain.ReportIssued:
 		for _, p := range e.Parts {
-			if err := c.pins(e.Regime, p.Form, e.Date, p.Inputs, p.Missing); err != nil {
+			var pins []domain.ChildPin
+			for _, in := range p.Inputs {
+				for _, u := range in.Units {
+					pin := domain.ChildPin{Unit: u, Version: in.Version}
+					if r := c.reports[domain.ReportKey{Regime: e.Regime, Form: p.Form, Unit: u, Date: e.Date}.Stream()]; r != nil && in.Version <= len(r.versions) {
+						pin.Digest = r.versions[in.Version-1].digest
+					}
+					pins = append(pins, pin)
+				}
+			}
+			if err := c.pins(e.Regime, p.Form, e.Date, pins, p.Missing); err != nil {
 				return err
+			}
+			if domain.PinsDigest(pins) != p.InputsDigest {
+				return broken(16, "the synthesis of %s is not made of the recorded versions", p.Form)
 			}
 		}
 	case domain.TargetJudged:

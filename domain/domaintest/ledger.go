@@ -260,7 +260,7 @@ func (l *Ledger) totals(day domain.Day) []domain.IssuedTotal {
 		if err != nil {
 			panic(err)
 		}
-		out = append(out, domain.IssuedTotal{Form: duty.Form, Scope: form.Scope, Figures: sums, Expected: len(children), Inputs: pins, Missing: missing})
+		out = append(out, domain.NewIssuedTotal(form, sums, len(children), pins, missing))
 	}
 	return out
 }
