@@ -180,7 +180,7 @@ func openingRule(stream, kind string) (r rule, unit domain.UnitCode, person doma
 			return rule{allow: readers()}, "", ""
 		}
 		return rule{allow: everybody()}, "", ""
-	case domain.CategoryRegime, domain.CategoryUnit, domain.CategoryOffice:
+	case domain.CategoryRegime, domain.CategoryUnit, domain.CategoryOffice, domain.CategoryLog:
 		return rule{allow: everybody()}, "", ""
 	case domain.CategoryPerson:
 		return rule{allow: only(all, domain.RoleAdmin, domain.RoleInspector)}, "", domain.PersonID(rest)

@@ -50,6 +50,7 @@ type EvidenceStatus struct {
 	Waiting   int64            `json:"not_yet_witnessed" doc:"Of them, not covered by such a checkpoint; all of them when no witness is asked."`
 	Asked     bool             `json:"witnesses_asked" doc:"Whether the policy asks for witnesses at all."`
 	Cosigned  []CosignedStatus `json:"cosigned,omitempty" doc:"Who cosigned the newest checkpoint."`
+	Keys      []LogKeyStatus   `json:"keys,omitempty" doc:"The keys that sign the log, as recorded in the ledger; retired ones too."`
 	Problem   string           `json:"problem,omitempty"`
 }
 
@@ -58,6 +59,13 @@ type CosignedStatus struct {
 	Witness string    `json:"witness"`
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
+}
+
+// LogKeyStatus is a key of the log and the time it was in use.
+type LogKeyStatus struct {
+	Key          string     `json:"key" doc:"As policies write it."`
+	IntroducedAt time.Time  `json:"introduced_at"`
+	RetiredAt    *time.Time `json:"retired_at,omitempty"`
 }
 
 func (h *Handler) receiptRoutes() []*route {
@@ -187,6 +195,17 @@ func (h *Handler) evidenceStatus(c *call) error {
 	}
 	for _, x := range s.Cosigned {
 		out.Cosigned = append(out.Cosigned, CosignedStatus{x.Witness, x.First, x.Last})
+	}
+	keys, err := h.Ledger.LogKeys(c.ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys.Keys {
+		status := LogKeyStatus{Key: k.Key, IntroducedAt: k.IntroducedAt}
+		if !k.RetiredAt.IsZero() {
+			status.RetiredAt = &k.RetiredAt
+		}
+		out.Keys = append(out.Keys, status)
 	}
 	if h.EvidenceTrouble != nil {
 		if err := h.EvidenceTrouble(); err != nil {

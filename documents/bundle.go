@@ -225,6 +225,10 @@ func (b *bundle) collect(ctx context.Context, days []domain.Date) error {
 		}
 		return nil
 	}
+	// The log's keys first: what all the rest is signed with.
+	if err := add(domain.LogKeyStream, nil); err != nil {
+		return err
+	}
 	if err := add(domain.RegimeStream(b.q.Regime), nil); err != nil {
 		return err
 	}

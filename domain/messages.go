@@ -48,6 +48,7 @@ const (
 	CodeID                Code = "id"
 	CodeIdentical         Code = "identical"
 	CodeJSON              Code = "json"
+	CodeLogKeyRetired     Code = "log_key_retired"
 	CodeMoreFaults        Code = "more_faults"
 	CodeNilWithFigures    Code = "nil_with_figures"
 	CodeNoBreach          Code = "no_breach"
@@ -162,6 +163,7 @@ var texts = map[Code]Wording{
 	CodeID:                {"“{value}” không phải là mã hợp lệ: từ 1 đến 40 chữ thường, chữ số hoặc “_”, không trùng.", "“{value}” is not a fitting id: 1 to 40 lower-case letters, digits or “_”, used once."},
 	CodeIdentical:         {"Đính chính giống hệt bản {version}; không có gì thay đổi.", "The correction is identical to version {version}; nothing would change."},
 	CodeJSON:              {"JSON không hợp lệ: {detail}", "Not valid JSON: {detail}"},
+	CodeLogKeyRetired:     {"Khóa {key} của nhật ký minh bạch đã ngừng dùng; khóa đã ngừng thì không dùng lại.", "The key {key} of the transparency log was retired; a retired key does not come back."},
 	CodeMoreFaults:        {"Còn {count} lỗi khác chưa liệt kê.", "{count} more faults are not listed."},
 	CodeNilWithFigures:    {"Báo cáo “không phát sinh” không được kèm số liệu; hãy bỏ một trong hai.", "A nil report carries no figures; drop one or the other."},
 	CodeNoBreach:          {"Đơn vị {unit} không có vi phạm “{breach}” còn hiệu lực ngày {date}.", "Unit {unit} has no standing breach “{breach}” on {date}."},

@@ -11,10 +11,12 @@ const (
 	CategoryPerson    = "person"
 	CategoryReport    = "report"
 	CategoryResult    = "result"
+	CategoryLog       = "log" // the transparency log's own affairs
 )
 
-// Categories lists them all: the filter of every follower of the ledger. It is frozen with the leaf numbering.
-var Categories = []string{CategoryRegime, CategoryRegimeDay, CategoryUnit, CategoryOffice, CategoryPerson, CategoryReport, CategoryResult}
+// Categories lists them all: the filter of every follower of the ledger. Its order is frozen with the leaf numbering; a new
+// one is added at the end, before anything is recorded in it.
+var Categories = []string{CategoryRegime, CategoryRegimeDay, CategoryUnit, CategoryOffice, CategoryPerson, CategoryReport, CategoryResult, CategoryLog}
 
 // ReportKey names one obligation: who owes which form of which regime for which day.
 type ReportKey struct {
@@ -115,9 +117,14 @@ func StreamOf(e Event) string {
 		return ReportKey{e.Regime, e.Form, e.Unit, e.Date}.Stream()
 	case TargetJudged:
 		return ResultStream(e.Regime, e.Unit)
+	case LogKeyIntroduced, LogKeyRetired:
+		return LogKeyStream
 	}
 	return ""
 }
+
+// LogKeyStream holds the keys of the transparency log. A ledger has one log.
+const LogKeyStream = CategoryLog + "-keys"
 
 // ValidID accepts the names a stream name can carry: 1 to 40 lower-case letters, digits and '_'. '-' and '.' are the
 // separators of stream names, so none may hold one.

@@ -212,6 +212,8 @@ func (w *set) Apply(s step) (err error) {
 		err = w.applyDay(s)
 	case domain.CategoryResult:
 		err = w.applyTarget(s)
+	case domain.CategoryLog:
+		// The keys of the transparency log concern no unit; no view shows them.
 	default:
 		err = errStrayKind
 	}

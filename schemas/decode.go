@@ -74,6 +74,7 @@ func Kinds() []string {
 		"ReportSubmitted", "ReportCorrected", "ReportReturned", "ReportSignedOff",
 		"DeadlineBreached", "BreachWithdrawn", "BreachExplained", "BreachExcused", "BreachUpheld", "ReminderSent",
 		"TargetJudged",
+		"LogKeyIntroduced", "LogKeyRetired",
 	}
 }
 
@@ -89,7 +90,8 @@ func CurrentVersion(kind string) (int, bool) {
 		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked",
 		"ReportCorrected", "ReportReturned", "ReportSignedOff",
 		"DeadlineBreached", "BreachWithdrawn", "BreachExplained", "BreachExcused", "BreachUpheld", "ReminderSent",
-		"TargetJudged":
+		"TargetJudged",
+		"LogKeyIntroduced", "LogKeyRetired":
 		return 1, true
 	}
 	return 0, false
@@ -166,6 +168,10 @@ func decodeEvent(kind string, data []byte) (domain.Event, error) {
 		return into[domain.ReminderSent](data)
 	case "TargetJudged":
 		return into[domain.TargetJudged](data)
+	case "LogKeyIntroduced":
+		return into[domain.LogKeyIntroduced](data)
+	case "LogKeyRetired":
+		return into[domain.LogKeyRetired](data)
 	}
 	return nil, ErrUnknownKind
 }

@@ -90,6 +90,8 @@ func samples() []domain.Event {
 		domain.ReminderSent{Regime: sampleKey.Regime, Form: sampleKey.Form, Unit: sampleKey.Unit, Date: sampleKey.Date, SentBy: "p_726", Via: "điện thoại", Text: "Còn 30 phút"},
 		domain.TargetJudged{Regime: sampleKey.Regime, RegimeVersion: 1, Target: "t60", Unit: sampleKey.Unit, Form: sampleKey.Form, Date: "2021-02-10", Met: true,
 			Numerator: 4996, Denominator: 8123, AtLeastPercent: 60, Version: 1, Digest: sampleDigest(filed)},
+		domain.LogKeyIntroduced{Origin: "answerable.example/ledger", Key: "answerable.example/ledger+1b2c3d4e+AQ==", Beside: "answerable.example/ledger+0a1b2c3d+AQ==", IntroducedBy: "p_admin"},
+		domain.LogKeyRetired{Origin: "answerable.example/ledger", Key: "answerable.example/ledger+0a1b2c3d+AQ==", Successor: "answerable.example/ledger+1b2c3d4e+AQ==", RetiredBy: "p_admin"},
 	}
 }
 

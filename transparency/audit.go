@@ -30,6 +30,8 @@ type AuditOptions struct {
 	// Each is called with every leaf in order, its hash and its place in its stream checked, and with the openings of it
 	// that were given, checked too. Its error is a fault at that leaf. May be nil.
 	Each func(index int64, l *Leaf, opened []Opening) error
+	// Checkpoint is told every checkpoint, its signatures checked, in order of size and before the first leaf. May be nil.
+	Checkpoint func(j Judged, n Note)
 	// Progress is told how many leaves are done. May be nil.
 	Progress func(done, of int64)
 }
@@ -202,6 +204,9 @@ func (a *audit) heads(ctx context.Context) error {
 	}
 	slices.SortStableFunc(a.signed, func(x, y head) int { return cmp.Compare(x.Size, y.Size) })
 	for _, h := range a.signed {
+		if a.o.Checkpoint != nil {
+			a.o.Checkpoint(h.Judged, h.note)
+		}
 		a.r.Checkpoints++
 		a.r.Unknown += h.Unknown
 		if h.Witnessed {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -114,7 +115,7 @@ func TestInitMakesKeysAndAGuard(t *testing.T) {
 			t.Errorf("%s: %v %v", name, st, err)
 		}
 	}
-	if out := mustRun(t, "verify", "--data", dir); !strings.Contains(out, "Evidence: 2 entries") {
+	if out := mustRun(t, "verify", "--data", dir); !strings.Contains(out, "Evidence: 3 entries") {
 		t.Error(out)
 	}
 	// A key that others may read is no secret any more.
@@ -139,7 +140,7 @@ func TestRestoredBackupIsRefused(t *testing.T) {
 	}
 	mustRun(t, "restore", backup, "--data", again)
 	serve := []string{"serve", "--data", again, "--listen", "127.0.0.1:0"}
-	if said := fails(t, exitFailed, serve...); !strings.Contains(said, "an older backup of the log was put back") || !strings.Contains(said, "answerable restore") || !strings.Contains(said, "ledger.example/test\n4\n") {
+	if said := fails(t, exitFailed, serve...); !strings.Contains(said, "an older backup of the log was put back") || !strings.Contains(said, "answerable restore") || !strings.Contains(said, "ledger.example/test\n5\n") {
 		t.Error(said)
 	}
 	if said := fails(t, exitFailed, "verify", "--data", again); !strings.Contains(said, "put back to an older state") {
@@ -215,7 +216,8 @@ func TestWhatTheStoreCannotNotice(t *testing.T) {
 	}
 }
 
-// While the key changes both sign; afterwards what the old one signed is still good.
+// While the key changes both sign; afterwards what the old one signed is still good. Each step is an event of the ledger,
+// which an audit compares with who signed.
 func TestTheKeyChangesWithAnOverlap(t *testing.T) {
 	t.Parallel()
 	dir := newLedger(t)
@@ -227,27 +229,78 @@ func TestTheKeyChangesWithAnOverlap(t *testing.T) {
 	if err := os.WriteFile(oldPolicy, old, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	audit := func(code int, policy string) {
+	openings := filepath.Join(t.TempDir(), "openings")
+	audit := func(code int, policy string) string {
 		t.Helper()
 		mustRun(t, "export", "--data", dir, "--log", exported)
-		runNotary(t, code, "audit", exported, "--policy", policy, "--forget")
+		mustRun(t, "export", "--data", dir, "--openings", openings)
+		return runNotary(t, code, "audit", exported, "--policy", policy, "--opening", openings, "--forget", "--json")
+	}
+	keys := func() (rows []struct {
+		Key          string  `json:"key"`
+		IntroducedBy string  `json:"introduced_by"`
+		RetiredBy    *string `json:"retired_by"`
+		Signs        bool    `json:"signs"`
+	}) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(mustRun(t, "key", "list", "--data", dir, "--json")), &rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	if rows := keys(); len(rows) != 1 || rows[0].IntroducedBy != "system" || !rows[0].Signs {
+		t.Errorf("after init: %+v", rows)
 	}
 	newPolicy := filepath.Join(dir, policyFile)
-	mustRun(t, "key", "begin", "--data", dir)
-	fails(t, exitUsage, "key", "begin", "--data", dir)
 	register(t, dir, "p_1")
+	fails(t, exitFailed, "key", "begin", "--data", dir, "--by", "p_1") // no administrator: nothing changes
+	mustRun(t, "key", "begin", "--data", dir, "--by", "admin")
+	fails(t, exitUsage, "key", "begin", "--data", dir)
+	fails(t, exitUsage, "key", "finish", "--data", dir) // before both have signed together
 	if err := signNow(t, dir); err != nil {
 		t.Fatal(err)
 	}
-	audit(0, oldPolicy)
-	audit(0, newPolicy)
-	mustRun(t, "key", "finish", "--data", dir)
+	if said := audit(0, oldPolicy); !strings.Contains(said, `"in_use":2`) || strings.Contains(said, `"not_in_policy":null`) {
+		t.Errorf("an old policy does not name the new key, and the audit says so: %s", said)
+	}
+	if said := audit(0, newPolicy); !strings.Contains(said, `"not_in_policy":null`) {
+		t.Error(said)
+	}
+	mustRun(t, "key", "finish", "--data", dir, "--by", "admin")
 	fails(t, exitUsage, "key", "finish", "--data", dir)
 	register(t, dir, "p_2")
 	if err := signNow(t, dir); err != nil {
 		t.Fatal(err)
 	}
 	audit(1, oldPolicy)
-	audit(0, newPolicy)
+	if said := audit(0, newPolicy); !strings.Contains(said, `"in_use":1`) {
+		t.Error(said)
+	}
+	if rows := keys(); len(rows) != 2 || rows[0].RetiredBy == nil || *rows[0].RetiredBy != "admin" || rows[0].Signs || rows[1].IntroducedBy != "admin" || !rows[1].Signs {
+		t.Errorf("after the change: %+v", rows)
+	}
 	mustRun(t, "verify", "--data", dir)
+	// The server that ran meanwhile records what was done then at its next start.
+	a := &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now}
+	n, err := a.openExisting(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "key", "begin", "--data", dir)
+	if got, err := n.ledger.LogKeys(t.Context()); err != nil || len(got.Keys) != 2 {
+		t.Errorf("recorded by two writers at once: %+v, %v", got, err)
+	}
+	place, _, err := readEvidence(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := recordLogKeys(t.Context(), n.ledger, place, domain.System); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := n.ledger.LogKeys(t.Context()); err != nil || len(got.InUse()) != 2 {
+		t.Errorf("after the next start: %+v, %v", got, err)
+	}
+	if err := n.close(); err != nil {
+		t.Fatal(err)
+	}
 }

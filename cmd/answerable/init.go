@@ -71,6 +71,9 @@ func (c initCmd) Run(a *app) (err error) {
 	if _, err := n.ledger.GrantRole(a.ctx, command("role"), id, domain.RoleAdmin, "", a.now().Truncate(time.Microsecond), nil); err != nil {
 		return err
 	}
+	if _, err := recordLogKeys(a.ctx, n.ledger, place, domain.System); err != nil {
+		return err
+	}
 	if err := n.views.CatchUp(a.ctx); err != nil {
 		return err
 	}

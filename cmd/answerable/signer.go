@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/api"
+	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/internal/postgres"
 	"github.com/answerable-ledger/answerable/transparency"
@@ -82,6 +83,10 @@ func (s *signer) begin(ctx context.Context) error {
 			return fmt.Errorf("evidence: %s is gone: %w", evidenceFile, eventlog.ErrGone)
 		}
 		err = e.seq.CatchUp(ctx)
+	}
+	if err == nil {
+		// Before the first signature with it: a key that was made while the former process ran could not be recorded then.
+		_, err = recordLogKeys(ctx, s.n.ledger, e.place, domain.System)
 	}
 	if err != nil {
 		return errors.Join(err, e.close())

@@ -54,8 +54,19 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 		}
 	}
 	j := newJudge(c.Skew)
-	o.Each = j.take
+	var keys logKeys
+	var signed []head
+	o.Checkpoint = func(j transparency.Judged, n transparency.Note) { signed = append(signed, head{j, n}) }
+	o.Each = func(index int64, l *transparency.Leaf, opened []transparency.Opening) error {
+		if err := keys.take(index, l, shownPayload(opened)); err != nil {
+			return err
+		}
+		return j.take(index, l, opened)
+	}
 	r, err := transparency.Audit(ctx, f, o)
+	for i := 0; err == nil && i < len(signed); i++ {
+		err = keys.check(signed[i].Size, signed[i].note)
+	}
 	if err == nil {
 		err = j.finish()
 	}
@@ -71,11 +82,13 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 			"ok": !unwitnessed, "origin": r.Latest.Origin, "size": r.Latest.Size, "root": r.Latest.Root.String(), "streams": r.Streams,
 			"checkpoints": r.Checkpoints, "witnessed_checkpoints": r.Witnessed, "witnessed_size": r.Covered,
 			"opened": r.Opened, "unknown_keys": r.Unknown, "kinds": j.kinds, "judged": j.sum,
+			"log_keys": map[string]any{"recorded": len(keys.keys), "in_use": keys.inUse(), "not_in_policy": keys.unnamed(p)},
 		}); err != nil {
 			return err
 		}
 	} else {
 		e.printAudit(r, p, j.sum)
+		e.printKeys(&keys, p)
 	}
 	if unwitnessed {
 		return errFailed
@@ -118,6 +131,16 @@ func (e *env) printAudit(r transparency.AuditReport, p *transparency.Policy, j j
 	}
 	if j.UnopenedDays > 0 {
 		row(w.daysNotShown, fmt.Sprint(j.UnopenedDays))
+	}
+}
+
+func (e *env) printKeys(k *logKeys, p *transparency.Policy) {
+	w := e.words
+	if len(k.keys) > 0 {
+		fmt.Fprintf(e.out, "  %s: %s\n", w.logKeys, fmt.Sprintf(w.logKeysOf, len(k.keys), k.inUse()))
+	}
+	for _, key := range k.unnamed(p) {
+		fmt.Fprintf(e.out, "  %s: %s\n", w.logKeyUnnamed, key)
 	}
 }
 

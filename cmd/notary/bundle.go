@@ -99,7 +99,7 @@ func newBundle(p *transparency.Policy, s signing.Policy) *bundle {
 
 // check checks everything a bundle says that its own parts and the policy can decide.
 func (b *bundle) check(raw []byte) error {
-	for _, step := range []func() error{func() error { return b.read(raw) }, b.manifest, b.checkpoints, b.entries, b.streams, b.judge, b.signOffs, b.answers, b.leftOver} {
+	for _, step := range []func() error{func() error { return b.read(raw) }, b.manifest, b.checkpoints, b.entries, b.streams, b.keys, b.judge, b.signOffs, b.answers, b.leftOver} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -301,6 +301,26 @@ func (b *bundle) streams() error {
 			return &transparency.Fault{Index: e.Index, Place: e.place(), Err: fmt.Errorf("revision %d follows where %d is due: %w", e.Revision, due, transparency.ErrSequence)}
 		}
 		next[e.Stream] = e.Revision + 1
+	}
+	return nil
+}
+
+// keys checks every checkpoint against the keys that the entries introduce and retire.
+func (b *bundle) keys() error {
+	var k logKeys
+	for i := range b.r.Manifest.Entries {
+		e := &b.r.Manifest.Entries[i]
+		if e.Index < 0 || e.opening == nil {
+			continue
+		}
+		if err := k.take(e.Index, &e.verdict.Leaf, shownPayload([]transparency.Opening{*e.opening})); err != nil {
+			return &transparency.Fault{Index: e.Index, Place: e.place(), Err: err}
+		}
+	}
+	for _, size := range slices.Sorted(maps.Keys(b.heads)) {
+		if err := k.check(size, b.heads[size].note); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -117,12 +117,7 @@ func (j *judge) take(index int64, l *transparency.Leaf, opened []transparency.Op
 	j.kinds[l.Kind]++
 	j.last = l.RecordedAt
 	category, rest, _ := strings.Cut(l.Stream, "-")
-	var payload []byte
-	for _, o := range opened {
-		if o.HasPayload {
-			payload = o.Payload
-		}
-	}
+	payload := shownPayload(opened)
 	switch category {
 	case "regime":
 		return j.regime(rest, l, payload)

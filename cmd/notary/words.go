@@ -28,6 +28,7 @@ type words struct {
 	log, event, received, recordedAt, ledgersClock, actor, entry, entryOf, witness, unknown                                  string
 	content, contentMatches, contentNotShown                                                                                 string
 	root, streams, checkpoints, checkpointsOf, span, witnessedAt, opened, daysJudged, daysOf, judged, judgedOf, daysNotShown string
+	logKeys, logKeysOf, logKeyUnnamed                                                                                        string
 }
 
 // at shows a second, as witnesses tell it; exactly shows what the ledger's clock said.
@@ -106,6 +107,7 @@ var vietnamese = words{
 	root: "Gốc", streams: "Số luồng", checkpoints: "Mốc kiểm", checkpointsOf: "%d, trong đó %d đủ nhân chứng", span: "Ghi từ – đến", witnessedAt: "Mốc mới nhất được xác nhận từ – đến", opened: "Nội dung đã đối chiếu",
 	daysJudged: "Ngày đã chấm lại", daysOf: "%d, trong đó %d đã chốt", judged: "Nghĩa vụ đã chấm lại",
 	judgedOf: "%d: đúng hạn %d, trễ %d, thiếu %d, được miễn %d, không xác định được %d", daysNotShown: "Ngày chưa được cho xem nội dung",
+	logKeys: "Khóa ký sổ", logKeysOf: "%d đã ghi trong sổ, %d đang dùng", logKeyUnnamed: "Khóa đang dùng mà chính sách chưa nêu (hãy xin bản chính sách mới)",
 }
 
 var english = words{
@@ -152,4 +154,5 @@ var english = words{
 	root: "Root", streams: "Streams", checkpoints: "Checkpoints", checkpointsOf: "%d, of them %d witnessed", span: "Recorded from – to", witnessedAt: "Newest checkpoint witnessed from – to", opened: "Contents compared",
 	daysJudged: "Days judged again", daysOf: "%d, of them %d closed", judged: "Duties judged again",
 	judgedOf: "%d: %d on time, %d late, %d missing, %d exempt, %d not determinable", daysNotShown: "Days whose content was not shown",
+	logKeys: "Keys of the log", logKeysOf: "%d recorded in it, %d in use", logKeyUnnamed: "Key in use that your policy does not name (ask for a newer one)",
 }

@@ -78,7 +78,7 @@ CREATE TABLE erased (
 type Options struct {
 	Path     string
 	Origin   string
-	Prefixes []string // which streams the log covers; must never change. None: all
+	Prefixes []string // which streams the log covers; it may gain some at the end, before they hold anything. None: all
 	Create   bool     // make the file when it is not there
 }
 
@@ -218,8 +218,15 @@ func (s *Store) load(o Options) error {
 		return fmt.Errorf("the tree says that it has %d leaves: %w", t.size, eventlog.ErrDamaged)
 	case o.Origin != "" && origin != o.Origin:
 		return fmt.Errorf("the tree is of log %s, not %s: %w", origin, o.Origin, transparency.ErrOrigin)
-	case o.Origin != "" && prefixes != strings.Join(o.Prefixes, "\n"):
+	case o.Origin != "" && !extends(prefixes, strings.Join(o.Prefixes, "\n")):
 		return fmt.Errorf("the tree covers the streams %q, not %q; what a log covers never changes: %w", prefixes, o.Prefixes, eventlog.ErrInvalid)
+	case o.Origin != "" && o.Create && prefixes != strings.Join(o.Prefixes, "\n"):
+		// A newer program knows a category more. Its streams are empty until such a program fills them, so the leaves so
+		// far are the same under both filters.
+		prefixes = strings.Join(o.Prefixes, "\n")
+		if err := sqlitex.Execute(s.w, `UPDATE tree SET prefixes = ?`, &sqlitex.ExecOptions{Args: []any{prefixes}}); err != nil {
+			return err
+		}
 	}
 	s.origin = origin
 	if prefixes != "" {
@@ -253,6 +260,11 @@ func (s *Store) load(o Options) error {
 	}
 	s.tail = t
 	return nil
+}
+
+// extends reports whether a list of prefixes is another one, or begins with it.
+func extends(old, list string) bool {
+	return list == old || old != "" && strings.HasPrefix(list, old+"\n")
 }
 
 // Close releases the file. Closing twice is harmless.

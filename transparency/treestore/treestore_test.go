@@ -194,6 +194,35 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin, Prefixes: []string{"report-"}}); !errors.Is(err, eventlog.ErrInvalid) {
 		t.Errorf("other streams: %v", err)
 	}
+	open(t, path).Close()
+	some := filepath.Join(t.TempDir(), "some.db")
+	for _, c := range []struct {
+		prefixes []string
+		create   bool
+		covers   int // 0: refused
+	}{
+		{[]string{"report-", "unit-"}, true, 2},
+		{[]string{"report-", "unit-", "log-"}, false, 2}, // a reader of a newer program changes nothing
+		{[]string{"report-", "unit-", "log-"}, true, 3},
+		{[]string{"report-", "unit-"}, true, 0},
+		{[]string{"unit-", "report-", "log-"}, true, 0},
+		{[]string{"report-", "unit-", "log-x"}, true, 0},
+	} {
+		s, err := treestore.Open(t.Context(), treestore.Options{Path: some, Origin: origin, Prefixes: c.prefixes, Create: c.create})
+		if c.covers == 0 {
+			if !errors.Is(err, eventlog.ErrInvalid) {
+				t.Errorf("%q: %v", c.prefixes, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Filter().Prefixes; len(got) != c.covers {
+			t.Errorf("%q: it covers %q", c.prefixes, got)
+		}
+		s.Close()
+	}
 	if err := os.WriteFile(path, []byte("this is no database, and long enough to be looked at as one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
