@@ -10,7 +10,7 @@ import (
 func (h *Handler) historyRoutes() []*route {
 	return []*route{
 		{id: "history", method: http.MethodGet, path: "/v1/regimes/{regime}/history/{unit}/{date}", tag: "queries", summary: "What a unit reported for a day, every version, as known at an instant", answer: projections.History{},
-			params: []param{id("form", "One form."), paramAsOf, paramKnownAt, paramAt}, handle: h.history},
+			params: []param{id("form", "One form."), paramAsOf.saying("The day whose names and tree are shown; default: the day asked about. A unit that does not exist on it is marked absent."), paramKnownAt, paramAt}, handle: h.history},
 		{id: "answers", method: http.MethodGet, path: "/v1/regimes/{regime}/answers", tag: "queries", summary: "The record of item 10: which figures, and who answers for them", answer: projections.AnswerPage{},
 			params: []param{date("date", "One day."), date("from", "First day."), date("to", "Last day."), id("unit", "One unit."), id("form", "One form."), id("person", "What one person answers for."),
 				paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.answers},

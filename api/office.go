@@ -72,14 +72,14 @@ func (h *Handler) officeRoutes() []*route {
 				return h.Ledger.RevokeAuthority(c.ctx, cmd, unit(c), b.Authority, b.Reason)
 			})},
 		{id: "get-office", method: http.MethodGet, path: officePath, tag: "offices", summary: "Who held a unit's office, and who may sign for it", answer: projections.OfficeRow{},
-			params: []param{paramKnownAt, paramAt}, handle: func(c *call) error {
+			params: []param{paramAsOf.saying("Only who was in the office, and who could sign, at some time of this day; the unit by its name then. Default: everybody there ever was."), paramKnownAt, paramAt}, handle: func(c *call) error {
 				if err := c.waitForViews(); err != nil {
 					return err
 				}
 				if _, err := h.Ledger.Unit(c.ctx, unit(c)); err != nil {
 					return err
 				}
-				row, err := h.Views.Offices(c.ctx, unit(c), c.query.instant("known_at"))
+				row, err := h.Views.Offices(c.ctx, projections.OfficeQuery{Unit: unit(c), AsOf: c.query.date("as_of"), KnownAt: c.query.instant("known_at")})
 				if err != nil {
 					return err
 				}

@@ -49,8 +49,10 @@ const (
 
 // The parameters every query takes.
 var (
-	paramAsOf    = param{name: "as_of", kind: paramDate, doc: "The day whose names and tree are shown; default: the day asked about."}
-	paramKnownAt = param{name: "known_at", kind: paramInstant, doc: "Answer as known at this instant (RFC 3339): nothing recorded later counts. Default: everything recorded so far."}
+	paramAsOf = param{name: "as_of", kind: paramDate, doc: "The day whose tree of units is shown: names, and through which unit each reports. parent, area and totals by area follow it. " +
+		"A unit that was merged by then counts where the one it went into stands; one that does not exist on the day is marked absent, and its rows stay. " +
+		"Statuses, deadlines and who answers never move. It is independent of known_at. Default: each row's own day."}
+	paramKnownAt = param{name: "known_at", kind: paramInstant, doc: "Answer as known at this instant (RFC 3339): nothing recorded later counts, neither reports nor names nor holders of an office. It may not lie in the future. Default: everything recorded so far."}
 	paramAt      = param{name: "at", kind: paramPosition, doc: "Wait until the views have reached this position, as a command answered it."}
 	paramCursor  = param{name: "cursor", kind: paramText, doc: "The next of the page before; good for the same query only."}
 	paramPage    = param{name: "limit", kind: paramLimit, doc: "Rows of a page, 1 to 500; default 100."}
@@ -62,6 +64,9 @@ const clockSlack = time.Minute
 func id(name, doc string) param   { return param{name: name, kind: paramID, doc: doc} }
 func date(name, doc string) param { return param{name: name, kind: paramDate, doc: doc} }
 func (p param) must() param       { p.needed = true; return p }
+
+// saying is a parameter with the words of its own route.
+func (p param) saying(doc string) param { p.doc = doc; return p }
 
 func (p param) want() string {
 	switch p.kind {
@@ -214,6 +219,9 @@ func (c *call) parseQuery() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if !slices.ContainsFunc(c.route.params, func(p param) bool { return p.name == name }) {
+			if name == paramAsOf.name || name == paramKnownAt.name {
+				return refuse(http.StatusBadRequest, codeParameterIdle, "name", name).in(name)
+			}
 			return refuse(http.StatusBadRequest, codeParameterOther, "name", name).in(name)
 		}
 	}

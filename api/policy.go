@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -190,7 +191,25 @@ func openingRule(stream, kind string) (r rule, unit domain.UnitCode, person doma
 
 // authorise finds the allowance that lets an actor call a route, and says as which role they call.
 func (h *Handler) authorise(ctx context.Context, c *call) (domain.Role, error) {
-	return h.letIn(ctx, c, c.route.rule, c.unitAsked())
+	role, err := h.letIn(ctx, c, c.route.rule, c.unitAsked())
+	if err == nil && c.areaAsOf() && !c.actor.Has(role, "") {
+		err = refuse(http.StatusForbidden, codeAsOfReach).in(paramAsOf.name)
+	}
+	return role, err
+}
+
+// areaAsOf reports whether a call asks about the units of an area in the tree of another day: these need not be the ones
+// that its caller's role reaches.
+func (c *call) areaAsOf() bool {
+	if c.query.text(paramAsOf.name) == "" || c.path("unit") != "" {
+		return false
+	}
+	for _, name := range c.route.rule.unit {
+		if c.query.text(name) != "" {
+			return name != "unit"
+		}
+	}
+	return false
 }
 
 // letIn finds the allowance of a rule that lets a call's actor in, for what is about a unit.

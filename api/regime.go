@@ -64,12 +64,13 @@ func (h *Handler) regimeRoutes() []*route {
 				}
 				return h.Ledger.CloseRegime(c.ctx, cmd, regime(c), b.LastDay, b.Reason)
 			})},
-		{id: "list-regimes", method: http.MethodGet, path: "/v1/regimes", tag: "regimes", summary: "Every regime with the rules in force", params: []param{paramKnownAt, paramAt},
+		{id: "list-regimes", method: http.MethodGet, path: "/v1/regimes", tag: "regimes", summary: "Every regime with the rules in force",
+			params: []param{paramAsOf.saying("The rules in force at the end of this day, of the regimes that were issued by then. Default: the newest."), paramKnownAt, paramAt},
 			answer: projections.RegimePage{}, handle: func(c *call) error {
 				if err := c.waitForViews(); err != nil {
 					return err
 				}
-				page, err := h.Views.Regimes(c.ctx, c.query.instant("known_at"))
+				page, err := h.Views.Regimes(c.ctx, projections.RegimeQuery{AsOf: c.query.date("as_of"), KnownAt: c.query.instant("known_at")})
 				if err != nil {
 					return err
 				}

@@ -45,7 +45,8 @@ func (h *Handler) signOffRoutes() []*route {
 		{id: "sign-off", method: http.MethodPost, path: reportPath + "/sign-offs", tag: "sign-offs", body: signOffBody{}, answer: Recorded{}, status: http.StatusCreated, keyed: keyNeeded, ifMatch: true, etag: true,
 			summary: "Sign the newest version off, in the right one holds at the instant of receipt", handle: commandRoute(h.signOff)},
 		{id: "sign-off-queue", method: http.MethodGet, path: "/v1/regimes/{regime}/sign-off-queue", tag: "queries", answer: projections.QueuePage{},
-			summary: "Reports that wait for a signature", params: []param{id("unit", "One unit; default: every unit."), id("form", "One form."), paramAt, paramCursor, paramPage}, handle: h.signOffQueue},
+			summary: "Reports that wait for a signature, or waited for it at an instant",
+			params:  []param{id("unit", "One unit; default: every unit."), id("form", "One form."), paramAsOf.saying("The day whose names are shown; default: each row's own."), paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.signOffQueue},
 	}
 }
 
@@ -147,13 +148,12 @@ func (h *Handler) signOff(c *call, cmd commands.Command, b signOffBody) (command
 	return result, h.withCurrent(c, err)
 }
 
-// signOffQueue is of the present only: what waited in the past, the history says.
 func (h *Handler) signOffQueue(c *call) error {
 	after, err := c.readyQuery()
 	if err != nil {
 		return err
 	}
-	q := projections.SignOffQuery{Regime: domain.RegimeID(c.path("regime")), After: after, Limit: c.query.limit()}
+	q := projections.SignOffQuery{Regime: domain.RegimeID(c.path("regime")), AsOf: c.query.date("as_of"), KnownAt: c.query.instant("known_at"), After: after, Limit: c.query.limit()}
 	if f := c.query.text("form"); f != "" {
 		q.Forms = []domain.FormID{domain.FormID(f)}
 	}

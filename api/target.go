@@ -10,7 +10,7 @@ import (
 func (h *Handler) targetRoutes() []*route {
 	return []*route{
 		{id: "list-targets", method: http.MethodGet, path: "/v1/regimes/{regime}/targets", tag: "queries", summary: "Judged targets: the result, apart from whether the regime was kept", answer: projections.TargetPage{},
-			params: []param{id("target", "One target."), id("unit", "One unit."), date("date", "The day it was judged on."), paramAsOf, paramKnownAt, paramAt}, handle: h.targets},
+			params: []param{id("target", "One target."), id("unit", "One unit."), date("date", "The day it was judged on."), paramAsOf.saying("The day whose names are shown; default: the day of the judgement."), paramKnownAt, paramAt}, handle: h.targets},
 	}
 }
 

@@ -58,7 +58,7 @@ func (h *Handler) unitRoutes() []*route {
 			})},
 		{id: "list-units", method: http.MethodGet, path: "/v1/units", tag: "units", summary: "Units, as of a day", answer: projections.UnitPage{},
 			params: []param{{name: "search", doc: "In codes and all names a unit had, without marks and case."}, {name: "level", kind: paramChoice, choices: levels(), doc: "One level."},
-				id("parent", "The units reporting through this one."), paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage}, handle: func(c *call) error {
+				id("parent", "The units reporting through this one."), unitsAsOf(), paramKnownAt, paramAt, paramCursor, paramPage}, handle: func(c *call) error {
 				after, err := c.readyQuery()
 				if err != nil {
 					return err
@@ -72,7 +72,7 @@ func (h *Handler) unitRoutes() []*route {
 				return c.page(page, page.Next)
 			}},
 		{id: "get-unit", method: http.MethodGet, path: "/v1/units/{unit}", tag: "units", summary: "A unit, as of a day", answer: projections.UnitPage{},
-			params: []param{paramAsOf, paramKnownAt, paramAt}, handle: func(c *call) error {
+			params: []param{unitsAsOf(), paramKnownAt, paramAt}, handle: func(c *call) error {
 				if err := c.waitForViews(); err != nil {
 					return err
 				}
@@ -130,6 +130,10 @@ func checkDate(pointer string, d domain.Date) error {
 		return domain.Refuse(domain.Invalid, domain.CodeDate, pointer, "value", string(d))
 	}
 	return nil
+}
+
+func unitsAsOf() param {
+	return paramAsOf.saying("The units there were on this day, each as it was then. Default: every unit there ever was, as it is described last.")
 }
 
 func levels() []string {

@@ -10,6 +10,7 @@ import (
 type code string
 
 const (
+	codeAsOfReach       code = "as_of_reach"
 	codeBeyond          code = "position_beyond_head"
 	codeContended       code = "contended"
 	codeCursor          code = "cursor"
@@ -34,6 +35,7 @@ const (
 	codeNotWritable     code = "not_writable"
 	codeOutcomeUnknown  code = "outcome_unknown"
 	codeParameter       code = "parameter"
+	codeParameterIdle   code = "parameter_without_meaning"
 	codeParameterNeeded code = "parameter_missing"
 	codeParameterTwice  code = "parameter_twice"
 	codeParameterOther  code = "parameter_unknown"
@@ -51,6 +53,7 @@ type explained struct{ title, text domain.Wording }
 
 // transportTexts holds the words of the transport's own refusals; those of the domain are in domain/messages.go.
 var transportTexts = map[code]explained{
+	codeAsOfReach:       {domain.Wording{Vi: "Không được phép", En: "Not allowed"}, domain.Wording{Vi: "Chỉ người được xem mọi đơn vị mới được xem một khu vực theo cây đơn vị của ngày khác (as_of); hãy hỏi từng đơn vị hoặc bỏ as_of.", En: "Only who may see every unit may see an area in the tree of another day (as_of); ask for one unit, or leave as_of out."}},
 	codeBeyond:          {domain.Wording{Vi: "Vị trí không có trong sổ", En: "The position is not in the ledger"}, domain.Wording{Vi: "Vị trí {value} nằm sau sự kiện cuối cùng ({head}); hãy đọc lại từ đầu.", En: "Position {value} lies after the last event ({head}); read again from the beginning."}},
 	codeContended:       {domain.Wording{Vi: "Đang có nhiều người ghi", En: "Too many writers"}, domain.Wording{Vi: "Nhiều người đang ghi cùng một hồ sơ; hãy gửi lại với cùng khóa.", En: "Many are writing to the same record; send it again with the same key."}},
 	codeCursor:          {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Dấu trang không đọc được, hoặc thuộc một truy vấn khác.", En: "The cursor cannot be read, or belongs to another query."}},
@@ -75,6 +78,7 @@ var transportTexts = map[code]explained{
 	codeNotWritable:     {domain.Wording{Vi: "Sổ không ghi được", En: "The ledger cannot be written"}, domain.Wording{Vi: "Sổ hiện không ghi được (đầy hoặc chỉ đọc). Những gì đã xác nhận vẫn còn.", En: "The ledger cannot be written now (full or read-only). What was acknowledged is still there."}},
 	codeOutcomeUnknown:  {domain.Wording{Vi: "Chưa rõ kết quả", En: "The outcome is unknown"}, domain.Wording{Vi: "Chưa rõ đã ghi hay chưa; hãy gửi lại với cùng khóa, sẽ không bị ghi hai lần.", En: "It may or may not have been recorded; send it again with the same key, it will not be recorded twice."}},
 	codeParameter:       {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Tham số “{name}” không hợp lệ: “{value}”; cần {want}.", En: "Parameter “{name}” is not valid: “{value}”; {want} is wanted."}},
+	codeParameterIdle:   {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Ở đây “{name}” không có nghĩa: câu trả lời là hiện trạng của sổ, hoặc không phụ thuộc vào nó.", En: "“{name}” has no meaning here: the answer is how the ledger stands now, or does not depend on it."}},
 	codeParameterNeeded: {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Thiếu tham số “{name}”.", En: "Parameter “{name}” is missing."}},
 	codeParameterTwice:  {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Tham số “{name}” xuất hiện hai lần.", En: "Parameter “{name}” appears twice."}},
 	codeParameterOther:  {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Không có tham số “{name}” ở đây.", En: "There is no parameter “{name}” here."}},

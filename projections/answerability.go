@@ -206,11 +206,11 @@ func (r *reader) officesOf(p domain.PersonID) (map[int64]bool, error) {
 }
 
 // answerable is who answers for what a version changed (rule 8).
-func (r *reader) answerable(a AnswerRecord, changedIn VersionRow) (HeadRef, error) {
+func (r *reader) answerable(a AnswerRecord, parent domain.UnitCode, changedIn VersionRow) (HeadRef, error) {
 	if changedIn.Version == 1 {
 		return a.HeadDeadline, nil
 	}
-	return r.headAt(a.Unit, a.Parent, at(changedIn.RecordedAt), headAt(changedIn.RecordedAt))
+	return r.headAt(a.Unit, parent, at(changedIn.RecordedAt), headAt(changedIn.RecordedAt))
 }
 
 // answers reports whether a person answers for the record or one of its figures, as head or because the office below was
@@ -251,25 +251,25 @@ func (r *reader) answer(x row) (AnswerRecord, error) {
 		return AnswerRecord{}, err
 	}
 	s, _ := stateAt(all, r.known, answerState.known)
-	k := r.key(x)
-	a := AnswerRecord{Slot: c.Slot, Duty: c.Duty, UnitName: c.UnitName, Parent: c.Parent, Status: c.Status, Due: c.Due, Version: c.Version,
+	k, parent := r.key(x), r.unit(x.parent).code
+	a := AnswerRecord{Slot: c.Slot, Duty: c.Duty, UnitName: c.UnitName, Absent: c.Absent, Parent: c.Parent, Status: c.Status, Due: c.Due, Version: c.Version,
 		Digest: c.Digest, Nil: c.Nil, OutOfDate: c.OutOfDate, Determinable: c.Determinable, KnownFrom: c.KnownFrom}
 	if from := s.From.time(); from.After(a.KnownFrom) {
 		a.KnownFrom = from
 	}
-	if a.HeadDeadline, err = r.headRef(s.Deadline, k.Unit, c.Parent); err != nil {
+	if a.HeadDeadline, err = r.headRef(s.Deadline, k.Unit, parent); err != nil {
 		return a, err
 	}
 	a.Answerable = a.HeadDeadline
 	if s.SignOff.At != 0 {
-		h, err := r.headRef(s.SignOff, k.Unit, c.Parent)
+		h, err := r.headRef(s.SignOff, k.Unit, parent)
 		if err != nil {
 			return a, err
 		}
 		a.HeadSignOff = &h
 	}
 	if s.Figures.At != 0 {
-		h, err := r.headRef(s.Figures, k.Unit, c.Parent)
+		h, err := r.headRef(s.Figures, k.Unit, parent)
 		if err != nil {
 			return a, err
 		}
@@ -293,7 +293,7 @@ func (r *reader) answer(x row) (AnswerRecord, error) {
 		a.Filer, a.EventID, a.Missing = &newest.Filer, newest.EventID, newest.Missing
 		a.Figures = r.figures(k.Form, versions)
 		for i, f := range a.Figures {
-			if a.Figures[i].Answerable, err = r.answerable(a, versions[f.ChangedIn-1]); err != nil {
+			if a.Figures[i].Answerable, err = r.answerable(a, parent, versions[f.ChangedIn-1]); err != nil {
 				return a, err
 			}
 		}

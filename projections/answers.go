@@ -10,7 +10,7 @@ import (
 // At says of which knowledge an answer is: everything recorded up to KnownAt, read from a view that stood at Position.
 // Every answer carries it; nothing is shown without saying as known when.
 type At struct {
-	AsOf     domain.Date       `json:"as_of,omitempty"` // the day whose names and tree are shown
+	AsOf     domain.Date       `json:"as_of,omitempty"` // the day whose names and tree are shown; "": each row's own
 	KnownAt  *time.Time        `json:"known_at"`        // nil: everything recorded so far
 	Position eventlog.Position `json:"-"`
 	Place    string            `json:"position"` // Position.String
@@ -29,7 +29,8 @@ type ComplianceRow struct {
 	Slot
 	Duty       domain.DutyID       `json:"duty"`
 	UnitName   string              `json:"unit_name"`
-	Parent     domain.UnitCode     `json:"parent,omitempty"`
+	Absent     bool                `json:"absent,omitempty"` // the unit does not exist in the tree that is shown
+	Parent     domain.UnitCode     `json:"parent,omitempty"` // in the tree that is shown
 	Level      domain.Level        `json:"level"`
 	Status     domain.Status       `json:"status"`
 	Nil        bool                `json:"nil,omitempty"`
@@ -233,7 +234,8 @@ type AnswerRecord struct {
 	Slot
 	Duty         domain.DutyID     `json:"duty"`
 	UnitName     string            `json:"unit_name"`
-	Parent       domain.UnitCode   `json:"parent,omitempty"`
+	Absent       bool              `json:"absent,omitempty"`
+	Parent       domain.UnitCode   `json:"parent,omitempty"` // in the tree that is shown; heads answer as things stood on the day itself
 	Status       domain.Status     `json:"status"`
 	Due          time.Time         `json:"due"`
 	Version      int               `json:"version,omitempty"`
@@ -450,11 +452,13 @@ type Lag struct {
 
 // SignOffQuery asks for the reports that wait for signatures in some units. No forms: every form.
 type SignOffQuery struct {
-	Regime domain.RegimeID // "" is every regime
-	Units  []domain.UnitCode
-	Forms  []domain.FormID
-	After  string
-	Limit  int
+	Regime  domain.RegimeID // "" is every regime
+	Units   []domain.UnitCode
+	Forms   []domain.FormID
+	AsOf    domain.Date
+	KnownAt *time.Time
+	After   string
+	Limit   int
 }
 
 // QueuePage is one page of a sign-off queue, the longest waiting first.
@@ -500,6 +504,13 @@ type UnitPage struct {
 	At
 	Rows []UnitRow `json:"rows"`
 	Next string    `json:"next,omitempty"`
+}
+
+// OfficeQuery asks about a unit's office. AsOf "" is everybody who was ever in it; a day those in it on that day.
+type OfficeQuery struct {
+	Unit    domain.UnitCode
+	AsOf    domain.Date
+	KnownAt *time.Time
 }
 
 // OfficeRow is an office with everybody who held it or may sign for it (view: offices).
@@ -551,6 +562,13 @@ type DayRow struct {
 type DayPage struct {
 	At
 	Days []DayRow `json:"days"`
+}
+
+// RegimeQuery asks for every regime. AsOf "" shows the newest rules; a day those in force at its end, without the regimes
+// that were not issued by then.
+type RegimeQuery struct {
+	AsOf    domain.Date
+	KnownAt *time.Time
 }
 
 // RegimeRow is a regime with the rules in force (view: regimes).

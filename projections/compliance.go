@@ -172,7 +172,7 @@ func (v *Views) Compliance(ctx context.Context, q ComplianceQuery) (CompliancePa
 func (r *reader) complianceRows(rows []row) ([]ComplianceRow, error) {
 	ns := make([]int64, 0, 2*len(rows))
 	for _, x := range rows {
-		ns = append(ns, x.id.unit(), x.parent)
+		ns = append(ns, x.id.unit(), x.parent, x.area)
 	}
 	if err := r.loadUnits(ns...); err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (r *reader) complianceRows(rows []row) ([]ComplianceRow, error) {
 // complianceRow shows a row whose units have been loaded.
 func (r *reader) complianceRow(x row) ComplianceRow {
 	c, u := x.state, r.unit(x.id.unit())
-	out := ComplianceRow{Slot: slotName(r.key(x)), Duty: x.day.duties[x.duty].Duty, UnitName: r.name(u, x.day.key.date), Parent: r.unit(x.parent).code,
+	out := ComplianceRow{Slot: slotName(r.key(x)), Duty: x.day.duties[x.duty].Duty, UnitName: r.name(u, x.day.key.date), Parent: r.unit(x.area).code, Absent: r.absent(u),
 		Level: u.Level, Status: c.Status, Nil: c.Nil, Excused: c.Excused, Breaches: c.Breaches, SignOff: c.SignOff, Due: c.Due.time(),
 		SignOffDue: c.SignOffDue.optional(), ReceivedAt: c.Received.optional(), Version: int(c.Version), Digest: c.Digest,
 		OutOfDate: c.OutOfDate, Reminders: int(c.Reminders), Determinable: true, KnownFrom: c.From.time()}
@@ -232,11 +232,11 @@ func (v *Views) Board(ctx context.Context, q BoardQuery) (DayBoard, error) {
 			}
 		}
 		err = r.each(rowsQuery{days: days, parent: q.Area}, func(x row) (bool, error) {
-			if areas[x.parent] == nil {
-				areas[x.parent] = &BoardCounts{}
+			if areas[x.area] == nil {
+				areas[x.area] = &BoardCounts{}
 			}
 			_, doubt := r.notDeterminable(regime, r.unit(x.id.unit()).code)
-			areas[x.parent].count(x.state, doubt)
+			areas[x.area].count(x.state, doubt)
 			board.Total.count(x.state, doubt)
 			return true, nil
 		})

@@ -91,7 +91,9 @@ func questions(w domaintest.World) []question {
 		{"days", func(ctx context.Context, v *Views, known *time.Time) (any, error) {
 			return v.Days(ctx, w.Regime, "", "", known)
 		}},
-		{"regimes", func(ctx context.Context, v *Views, known *time.Time) (any, error) { return v.Regimes(ctx, known) }},
+		{"regimes", func(ctx context.Context, v *Views, known *time.Time) (any, error) {
+			return v.Regimes(ctx, RegimeQuery{KnownAt: known})
+		}},
 	}
 	for _, d := range w.Days {
 		qs = append(qs,
@@ -112,7 +114,7 @@ func questions(w domaintest.World) []question {
 	}
 	for _, u := range w.Units {
 		qs = append(qs, question{"office", func(ctx context.Context, v *Views, known *time.Time) (any, error) {
-			return v.Offices(ctx, u.Unit, known)
+			return v.Offices(ctx, OfficeQuery{Unit: u.Unit, KnownAt: known})
 		}})
 	}
 	return qs

@@ -120,10 +120,15 @@ func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {
 }
 
 // Offices tells who held a unit's office and who may sign for it, as known at an instant.
-func (v *Views) Offices(ctx context.Context, unit domain.UnitCode, known *time.Time) (OfficeRow, error) {
+func (v *Views) Offices(ctx context.Context, q OfficeQuery) (OfficeRow, error) {
+	unit := q.Unit
 	out := OfficeRow{Unit: unit}
+	begin, end := dayIn(q.AsOf, domain.HoChiMinh)
+	within := func(from, until time.Time) bool {
+		return q.AsOf == "" || from.Before(end) && (until.IsZero() || until.After(begin))
+	}
 	var err error
-	out.At, err = v.ask(ctx, "", known, func(r *reader) error {
+	out.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
 		if _, err := r.knownUnit("/unit", unit); err != nil {
 			return err
 		}
@@ -135,6 +140,9 @@ func (v *Views) Offices(ctx context.Context, unit domain.UnitCode, known *time.T
 			return err
 		}
 		for _, t := range o.Tenures {
+			if !within(t.From, t.Until) {
+				continue
+			}
 			p, err := r.person(t.Person)
 			if err != nil {
 				return err
@@ -143,6 +151,9 @@ func (v *Views) Offices(ctx context.Context, unit domain.UnitCode, known *time.T
 				Until: at(t.Until).optional(), Decision: t.Decision, RecordedAt: t.RecordedAt})
 		}
 		for _, a := range o.Authorities {
+			if !within(a.From, a.Until) || !within(a.From, a.RevokedAt) {
+				continue
+			}
 			p, err := r.person(a.Person)
 			if err != nil {
 				return err
@@ -157,4 +168,13 @@ func (v *Views) Offices(ctx context.Context, unit domain.UnitCode, known *time.T
 		return nil
 	})
 	return out, err
+}
+
+// dayIn is a day's first instant and the first after it.
+func dayIn(d domain.Date, zone *time.Location) (begin, end time.Time) {
+	t, err := time.ParseInLocation(time.DateOnly, string(d), zone)
+	if err != nil { // no day was asked about
+		return time.Time{}, time.Time{}
+	}
+	return t, t.AddDate(0, 0, 1)
 }

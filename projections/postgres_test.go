@@ -210,6 +210,23 @@ func TestTheLeadIsTakenOver(t *testing.T) {
 	must(t, err)
 	must(t, other.WaitFor(ctx, head))
 	must(t, one.WaitFor(ctx, head))
+	must(t, one.Verify(ctx))
+	stopOther()
+	closeViews(t, one)
+	closeViews(t, other)
+}
+
+// Given two processes on one database, when one leads, then both know; when it stops, then both know that nobody does.
+func TestTheLeaderIsKnown(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	place, log, g := shared.Server(t).Database(t), newRecorder(), busyDay()
+	log.record(t, g.facts[0])
+	head, err := log.Head(ctx)
+	must(t, err)
+	one, other := openViews(t, place, log), openViews(t, place, log)
+	stop := leadUntil(t, one)
+	must(t, one.WaitFor(ctx, head))
 	leaders := func(ofOne, ofOther string) {
 		t.Helper()
 		for v, want := range map[*Views]string{one: ofOne, other: ofOther} {
@@ -218,9 +235,8 @@ func TestTheLeadIsTakenOver(t *testing.T) {
 			}
 		}
 	}
-	leaders(LeaderAnother, LeaderThis)
-	must(t, one.Verify(ctx))
-	stopOther()
+	leaders(LeaderThis, LeaderAnother)
+	stop()
 	leaders(LeaderNone, LeaderNone)
 	closeViews(t, one)
 	closeViews(t, other)

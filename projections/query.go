@@ -46,6 +46,7 @@ type reader struct {
 	codes   map[domain.UnitCode]int64
 	offices map[domain.UnitCode]domain.Office
 	persons map[domain.PersonID]PersonRef
+	tree    bool // every unit was loaded, to tell how they stood on the day asOf
 }
 
 // readUnit is a unit as known at the reader's instant.
@@ -227,6 +228,40 @@ func (r *reader) name(u *readUnit, day domain.Date) string {
 	return u.On(day).Name
 }
 
+// maxMerges bounds the way from a unit to the one it has become, so that a circle ends. Chosen: a unit is merged once or
+// twice in a lifetime.
+const maxMerges = 8
+
+// area is the unit that a row's unit reports through: on the row's own day, or in the tree of the day asOf. There a unit
+// that was merged stands where the one it went into stands, one that ended otherwise where it stood last, and one that was
+// not there yet where it stood first: no row is lost because the tree has changed, and none is re-keyed (rule 15).
+func (r *reader) area(unit, parent int64) int64 {
+	u := r.unit(unit)
+	if r.asOf == "" || !u.Exists() {
+		return parent
+	}
+	for range maxMerges {
+		into := r.units[r.codes[u.Into]]
+		if u.Until == "" || r.asOf < u.Until || into == nil || !into.Exists() {
+			break
+		}
+		u = into
+	}
+	return r.codes[u.ParentOn(r.asOf)]
+}
+
+// loadTree loads every unit when the tree of another day is asked for.
+func (r *reader) loadTree() error {
+	if r.asOf == "" || r.tree {
+		return nil
+	}
+	r.tree = true
+	return r.unitsWhere("1 = 1", nil)
+}
+
+// absent reports whether a unit does not exist in the tree that is asked about.
+func (r *reader) absent(u *readUnit) bool { return r.asOf != "" && !u.ActiveOn(r.asOf) }
+
 func (r *reader) nameOf(code domain.UnitCode, day domain.Date) (string, error) {
 	n, err := r.unitNumber(code)
 	if err != nil || n == 0 {
@@ -306,7 +341,8 @@ type row struct {
 	id         slotID
 	day        *dayRow
 	duty       int
-	parent     int64
+	parent     int64 // on its own day: whose head answers in a vacancy
+	area       int64 // in the tree that is asked about: where it is shown and counted
 	compliance []complianceState
 	state      complianceState // the one known at the reader's instant
 }
@@ -359,6 +395,9 @@ func (r *reader) each(q rowsQuery, yield func(row) (bool, error)) error {
 // within walks through the obligations of a day within a range of ids. It reads some at a time, so that yield may ask for
 // more while it looks at one: a transaction answers one query after the other.
 func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status []domain.Status, yield func(row) (bool, error)) (more bool, err error) {
+	if err := r.loadTree(); err != nil {
+		return false, err
+	}
 	where, args := ` WHERE id >= ? AND id < ?`, []any{nil, int64(to)}
 	if unit != 0 {
 		var ids []string
@@ -368,7 +407,7 @@ func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status
 		slices.Sort(ids)
 		where += ` AND id IN (` + strings.Join(ids, ",") + `)`
 	}
-	if parent != 0 {
+	if parent != 0 && r.asOf == "" {
 		where, args = where+` AND parent = ?`, append(args, parent)
 	}
 	if len(status) > 0 && r.known == forever {
@@ -397,6 +436,9 @@ func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status
 		for _, x := range rows {
 			var ok bool
 			if x.state, ok = stateAt(x.compliance, r.known, complianceState.known); !ok || len(status) > 0 && !slices.Contains(status, x.state.Status) {
+				continue
+			}
+			if x.area = r.area(x.id.unit(), x.parent); parent != 0 && x.area != parent {
 				continue
 			}
 			if more, err := yield(x); err != nil || !more {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -95,10 +94,10 @@ func (w *set) regime(id domain.RegimeID) (*regimeRow, error) {
 }
 
 // Regimes lists the regimes with the rules in force.
-func (v *Views) Regimes(ctx context.Context, known *time.Time) (RegimePage, error) {
+func (v *Views) Regimes(ctx context.Context, q RegimeQuery) (RegimePage, error) {
 	var page RegimePage
 	var err error
-	page.At, err = v.ask(ctx, "", known, func(r *reader) error {
+	page.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
 		err := r.query(`SELECT regime, doc FROM {regime} ORDER BY regime`, nil, func(rows *sql.Rows) error {
 			var id domain.RegimeID
 			var doc string
@@ -109,7 +108,16 @@ func (v *Views) Regimes(ctx context.Context, known *time.Time) (RegimePage, erro
 			if err != nil || !g.Exists() {
 				return err
 			}
-			page.Regimes = append(page.Regimes, RegimeRow{Regime: id, Version: g.Version(), InForce: g.InForce[len(g.InForce)-1], Rules: g.Rules(), Closed: g.Closed})
+			n := len(g.Versions)
+			if q.AsOf != "" {
+				_, end := dayIn(q.AsOf, g.Zone)
+				for n > 0 && !g.InForce[n-1].Before(end) {
+					n--
+				}
+			}
+			if n > 0 {
+				page.Regimes = append(page.Regimes, RegimeRow{Regime: id, Version: n, InForce: g.InForce[n-1], Rules: g.Versions[n-1], Closed: g.Closed})
+			}
 			return nil
 		})
 		if err != nil {

@@ -21,34 +21,20 @@ func (v *Views) SignOffQueue(ctx context.Context, q SignOffQuery) (QueuePage, er
 	if err != nil {
 		return page, err
 	}
-	page.At, err = v.ask(ctx, "", nil, func(r *reader) error {
+	page.At, err = v.ask(ctx, q.AsOf, q.KnownAt, func(r *reader) error {
 		if err := r.loadForms(); err != nil {
 			return err
 		}
-		var ids []slotID
 		for _, f := range q.Forms {
 			if _, err := r.knownForm(f); err != nil {
 				return err
 			}
 		}
-		for _, code := range q.Units {
-			n, err := r.unitNumber(code) // one that was registered a moment ago has nothing waiting
-			if err != nil {
-				return err
-			}
-			err = r.query(`SELECT id FROM {signoff} WHERE unit = ?`, []any{n}, func(rows *sql.Rows) error {
-				var id slotID
-				err := rows.Scan(&id)
-				if len(q.Forms) == 0 || slices.Contains(q.Forms, r.formByN[id.form()]) {
-					ids = append(ids, id)
-				}
-				return err
-			})
-			if err != nil {
-				return err
-			}
-		}
 		days, err := r.days(q.Regime, "", "")
+		if err != nil {
+			return err
+		}
+		ids, err := r.queued(q, days, after)
 		if err != nil {
 			return err
 		}
@@ -80,6 +66,53 @@ func (v *Views) SignOffQueue(ctx context.Context, q SignOffQuery) (QueuePage, er
 		return nil
 	})
 	return page, err
+}
+
+// queued finds the reports that waited: those that do now have a table of their own, for the past every obligation is
+// looked at.
+func (r *reader) queued(q SignOffQuery, days []*dayRow, after cursor) (ids []slotID, err error) {
+	units := map[int64]bool{}
+	for _, code := range q.Units {
+		n, err := r.unitNumber(code) // one that was registered a moment ago has nothing waiting
+		if err != nil {
+			return nil, err
+		}
+		if n != 0 {
+			units[n] = true
+		}
+	}
+	wanted := func(id slotID) bool {
+		return units[id.unit()] && (len(q.Forms) == 0 || slices.Contains(q.Forms, r.formByN[id.form()]))
+	}
+	if len(units) == 0 {
+		return nil, nil
+	}
+	if r.known != forever {
+		one := domain.UnitCode("")
+		if len(q.Units) == 1 {
+			one = q.Units[0]
+		}
+		return ids, r.each(rowsQuery{days: days, unit: one, after: after}, func(x row) (bool, error) {
+			if wanted(x.id) && waitsForSignature(x.state.SignOff) {
+				ids = append(ids, x.id)
+			}
+			return len(ids) <= limited(q.Limit), nil
+		})
+	}
+	for n := range units {
+		err := r.query(`SELECT id FROM {signoff} WHERE unit = ?`, []any{n}, func(rows *sql.Rows) error {
+			var id slotID
+			err := rows.Scan(&id)
+			if wanted(id) {
+				ids = append(ids, id)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 // waiting shows one report of a queue.

@@ -195,7 +195,7 @@ func (r *reader) totals(form domain.FormID, rows []row, area domain.UnitCode) ([
 	groups := map[domain.UnitCode][]row{area: rows}
 	if area == "" {
 		for _, x := range rows {
-			if u := r.unit(x.parent); u.Level == domain.LevelDistrict {
+			if u := r.unit(x.area); u.Level == domain.LevelDistrict {
 				groups[u.code] = append(groups[u.code], x)
 			}
 		}
