@@ -30,7 +30,7 @@ func artifacts(t *testing.T) string {
 		}
 		return dir
 	}
-	return t.TempDir()
+	return t.ArtifactDir()
 }
 
 // tab is a browser of its own, with its own cookies and its own authenticator.
@@ -66,7 +66,7 @@ func newTab(t *testing.T, origin, shots, name string, width, height int64) *tab 
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, origin: origin, shots: shots, name: name}
 	b.do(chromedp.EmulateViewport(width, height))
