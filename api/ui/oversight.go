@@ -146,14 +146,6 @@ type Issued struct {
 	Parts  int
 }
 
-// Operations is how the machine does.
-type Operations struct {
-	Frame
-	Lag      projections.Lag
-	Parked   []projections.ParkedStream
-	MayRetry bool
-}
-
 // Access is who asked for what.
 type Access struct {
 	Frame

@@ -31,6 +31,8 @@ type Frame struct {
 	// RegimeTitle is the order's, in the page's language.
 	RegimeTitle string
 
+	// Tabs are pages of one kind, beside each other.
+	Tabs []NavItem
 	// People is a page of who is signed in or about to be: it has a script, and its reader's own pages around it.
 	People    bool
 	Person    string // who is signed in; "" is nobody

@@ -7,6 +7,9 @@ func text(key string, l domain.Language) string {
 	if !ok {
 		w, ok = peopleTexts[key]
 	}
+	if !ok {
+		w, ok = operateTexts[key]
+	}
 	switch {
 	case !ok:
 		return key

@@ -59,14 +59,15 @@ func filled(v reflect.Value, depth int) {
 }
 
 func everyPage() []Page {
-	return []Page{Board{}, Unit{}, Breaches{}, Synthesis{}, Failure{}, SignIn{}, Demo{}, Link{}, Links{}, Enrol{}, Account{}, Today{}, File{}, File{Step: "note"}, File{Step: "check"}, File{Step: "send"}, Filed{},
-		Queue{}, Sign{}, Answers{}, Explain{}, Inspect{}, Search{}, Search{What: "breaches"}, Grid{}, Judge{}, Progress{}, Totals{}, Operations{}, Access{}, District{}}
+	return append(operatePages(), []Page{Board{}, Unit{}, Breaches{}, Synthesis{}, Failure{}, SignIn{}, Demo{}, Link{}, Links{}, Enrol{}, Account{}, Today{}, File{}, File{Step: "note"}, File{Step: "check"}, File{Step: "send"}, Filed{},
+		Queue{}, Sign{}, Answers{}, Explain{}, Inspect{}, Search{}, Search{What: "breaches"}, Grid{}, Judge{}, Progress{}, Totals{}, Operations{}, Access{}, District{}}...)
 }
 
 // allTexts is the words of every page.
 func allTexts() map[string]domain.Wording {
 	all := maps.Clone(texts)
 	maps.Copy(all, peopleTexts)
+	maps.Copy(all, operateTexts)
 	return all
 }
 
@@ -142,6 +143,12 @@ func TestTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for k := range operateTexts {
+		_, twice := texts[k]
+		if _, people := peopleTexts[k]; twice || people {
+			t.Errorf("%q has words twice", k)
+		}
+	}
 	for k := range texts {
 		if _, twice := peopleTexts[k]; twice {
 			t.Errorf("%q has words twice", k)
@@ -151,7 +158,10 @@ func TestTexts(t *testing.T) {
 		"grid", "progress", "operations", "district", "left", "over", "days", "hours", "minutes", "days.one", "hours.one", "minutes.one", "sign.needs_passkey", "sign.needs_tick", "preset_deadline", "preset_synthesis", "history", "failure", "answerable", "head_deadline", "head_sign_off", "head_correction", "status.undeterminable"} { // asked for in Go
 		used[k] = true
 	}
-	prefixes = append(prefixes, "fail.", "status.", "mark.", "correction.") // asked for in Go
+	for _, k := range operateAsked() {
+		used[k] = true
+	}
+	prefixes = append(prefixes, "fail.", "setting.", "status.", "mark.", "correction.") // asked for in Go
 	for k, w := range allTexts() {
 		byPrefix := false
 		for _, p := range prefixes {

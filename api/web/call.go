@@ -336,14 +336,11 @@ func (c *call) nav() ([]ui.NavItem, error) {
 	if a.Has(domain.RoleDepartment, "") {
 		add("/inspect", "inspect")
 	}
-	if a.HasAny(domain.RoleDepartment) || a.HasAny(domain.RoleInspector) || a.HasAny(domain.RoleAdmin) {
-		add("/operations", "operations")
+	for _, n := range c.operateNav() {
+		add(n.Path, n.Title)
 	}
 	if a.Has(domain.RoleAdmin, "") || a.Has(domain.RoleInspector, "") {
 		add("/access", "access")
-	}
-	if a.Has(domain.RoleAdmin, "") {
-		add("/links", "links")
 	}
 	add("/account", "account")
 	return out, nil

@@ -271,28 +271,6 @@ func (h *Handler) issue(c *call) error {
 	return c.done("/totals", result, "regime", form.Get("regime"), "date", string(date))
 }
 
-func (h *Handler) operationsPage(c *call) error {
-	f, err := c.frame("operations")
-	if err != nil {
-		return err
-	}
-	p := ui.Operations{Frame: f, MayRetry: c.actor.Has(domain.RoleAdmin, "")}
-	if p.Lag, err = h.Views.Lag(c.ctx); err != nil {
-		return err
-	}
-	if p.Parked, err = h.Views.Parked(c.ctx); err != nil {
-		return err
-	}
-	return c.render(http.StatusOK, p)
-}
-
-func (h *Handler) retry(c *call) error {
-	if _, err := h.Views.RetryParked(c.ctx); err != nil {
-		return err
-	}
-	return c.redirect("/operations")
-}
-
 // districtPage is the board of a district's children: what is missing first, and what the district itself owes of them.
 func (h *Handler) districtPage(c *call) error {
 	f, err := c.frame("district")

@@ -51,6 +51,12 @@ func statusOf(err error) (status int, text string) {
 		return http.StatusUnauthorized, "fail.no_session"
 	case errors.Is(err, errForm), errors.Is(err, projections.ErrCursor):
 		return http.StatusBadRequest, "fail.form"
+	case errors.Is(err, projections.ErrRebuilding):
+		return http.StatusConflict, "fail.rebuilding"
+	case errors.Is(err, projections.ErrNoPrevious):
+		return http.StatusConflict, "fail.no_previous"
+	case errors.Is(err, projections.ErrReadOnly):
+		return http.StatusConflict, "fail.reads_only"
 	case errors.Is(err, errNotFound):
 		return http.StatusNotFound, "fail.not_found"
 	case errors.As(err, &refused):

@@ -34,7 +34,8 @@ var standsFor = map[domain.Role]domain.PersonID{domain.RoleFiler: "filer", domai
 
 // addressOf fills in the path of a route.
 func addressOf(rt *route) string {
-	path := strings.NewReplacer("{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", string(testDay), "{$}", "").Replace(rt.path)
+	path := strings.NewReplacer("{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", string(testDay), "{$}", "",
+		"{person}", "filer", "{stream}", "report-bluezone.commune.25741.20210208", "{revision}", "0", "{name}", "EventPage").Replace(rt.path)
 	if rt.id == "district" {
 		path += "?unit=718"
 	}
@@ -42,7 +43,7 @@ func addressOf(rt *route) string {
 }
 
 // notPages are the routes of GET that answer no page of their own, and why.
-var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page"}
+var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs"}
 
 // theOnlyWay lists pages that the table of routes cannot be asked for just so, and more states of pages.
 func theOnlyWay() []visit {

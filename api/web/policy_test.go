@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -31,9 +32,10 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 		"queue": all, "answers": all, "sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers, "explain": signers, "explain-send": signers,
 		"inspect": only("district", "district_far", "department", "inspector"), "report": readers, "search": oversight,
 		"grid": oversight, "judge": oversight, "excuse": only("department"), "uphold": only("department"), "progress": oversight, "totals": oversight, "issue": only("department"),
-		"operations": only("department", "inspector", "admin"), "retry": only("admin"), "access": only("inspector", "admin"), "links": only("admin"), "link-issue": only("admin"),
+		"access": only("inspector", "admin"), "links": only("admin"), "link-issue": only("admin"),
 		"district": only("district", "department"), "remind": only("district", "department"), "live": only("district", "department", "inspector"),
 	}
+	maps.Copy(wanted, operateAdmits(all))
 	sessions := map[string]*browser{}
 	for _, who := range all {
 		sessions[who] = w.as(domain.PersonID(who))
@@ -90,7 +92,7 @@ func TestGetChangesNothing(t *testing.T) {
 			if rt.method != http.MethodGet {
 				continue
 			}
-			path := strings.NewReplacer("{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", "2021-02-08", "{file}", "app.css", "{$}", "").Replace(rt.path)
+			path := strings.NewReplacer("{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{person}", "filer", "{stream}", "unit-25741", "{revision}", "0", "{date}", "2021-02-08", "{file}", "app.css", "{$}", "").Replace(rt.path)
 			r := b.ask(http.MethodGet, path, nil)
 			if r.Code >= 500 {
 				t.Errorf("%s as %q: %d", path, who, r.Code)

@@ -40,7 +40,7 @@ func (h *Handler) table() []*route {
 	script := func(id, path string, handle func(*call) error) *route {
 		return &route{id: id, method: http.MethodPost, path: path, handle: handle, json: true}
 	}
-	return []*route{
+	return append(h.operateTable(), []*route{
 		get("asset", "/assets/{file}", h.asset), get("root", "/{$}", h.root),
 		get("sign-in", "/signin", h.signInPage), post("sign-in-password", "/signin", h.signInPassword),
 		script("sign-in-begin", "/signin/passkey", h.signInBegin), script("sign-in-finish", "/signin/passkey/finish", h.signInFinish),
@@ -69,12 +69,11 @@ func (h *Handler) table() []*route {
 		read("grid", "/grid", h.gridPage), read("judge", "/judgements", h.judgePage),
 		post("excuse", reportPath+"/excuse", h.excuse), post("uphold", reportPath+"/uphold", h.uphold),
 		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), post("issue", "/totals/issue", h.issue),
-		get("operations", "/operations", h.operationsPage), post("retry", "/operations/retry", h.retry),
 		get("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
 
 		{id: "live", method: http.MethodGet, path: "/live", handle: h.liveFeed, json: true},
 		read("district", "/district", h.districtPage), post("remind", reportPath+"/remind", h.remind),
-	}
+	}...)
 }
 
 // reach is which units a grant of a role must cover for a route.
@@ -117,8 +116,7 @@ func policy() map[string]rule {
 	signers := rule{allow: append(only(own, domain.RoleHead), allowance{reach: office})}
 	department := rule{allow: only(all, domain.RoleDepartment)}
 	oversight := rule{allow: only(all, domain.RoleInspector, domain.RoleDepartment)}
-	operators := rule{allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)}
-	return map[string]rule{
+	return operatePolicy(map[string]rule{
 		"asset": public, "root": public, "sign-in": public, "sign-in-password": public, "sign-in-begin": public, "sign-in-finish": public,
 		"demo": public, "demo-sign-in": public, "link": public, "link-open": public,
 		// An enrolment is let in by its own session, which a link opened.
@@ -140,14 +138,13 @@ func policy() map[string]rule {
 
 		"grid": oversight, "judge": oversight, "excuse": department, "uphold": department,
 		"progress": oversight, "totals": oversight, "issue": department,
-		"operations": operators, "retry": {allow: only(all, domain.RoleAdmin)},
 		"links": {allow: only(all, domain.RoleAdmin)}, "link-issue": {allow: only(all, domain.RoleAdmin)},
 		"access": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)},
 
 		"live":     {allow: append(only(all, domain.RoleInspector, domain.RoleDepartment), only(subtree, domain.RoleDistrict)...)},
 		"district": {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
 		"remind":   {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
-	}
+	})
 }
 
 // register binds the routes to the mux.

@@ -64,6 +64,8 @@ type Config struct {
 	DemoPersons []domain.PersonID
 	// Checkpoint is the newest checkpoint of the log, which a statement to sign names; nil names none.
 	Checkpoint func(context.Context) (string, error)
+	// Operate is what the pages of operators and developers are made of.
+	Operate Operate
 	// WaitFor bounds how long a page waits for the views to show what was just recorded; 0 is five seconds.
 	WaitFor time.Duration
 }
@@ -76,6 +78,8 @@ type Handler struct {
 	pages   *ui.Pages
 	routes  []*route
 	process string // random part of the request ids
+
+	operating operating
 }
 
 // New makes the handler. It fails when a route has no rule in the policy.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/answerable-ledger/answerable/accounts"
+	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
@@ -66,7 +67,9 @@ type world struct {
 	views   *projections.Views
 	state   *appstate.State
 	handler *Handler
-	n       int
+
+	integrity ui.IntegrityState // what the page of the same name tells
+	n         int
 }
 
 type grant struct {
@@ -123,7 +126,7 @@ func newWorldAt(t testing.TB, origin string, next http.Handler) *world {
 		next = http.NotFoundHandler()
 	}
 	w.handler, err = New(Config{Ledger: w.ledger, Views: w.views, Registry: registry, Accounts: a, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(), Next: next,
-		DemoPersons: persons, WaitFor: 20 * time.Second})
+		DemoPersons: persons, WaitFor: 20 * time.Second, Operate: w.operate()})
 	w.ok(err)
 	w.settle()
 	return w

@@ -115,5 +115,20 @@ if (document.querySelector("[data-live]") && window.EventSource) {
   follow();
 }
 
+// What goes on at the server is looked at again until it is over; then the page is, for what it says beside. Looking is
+// no use of the session, which ends as if the page were left alone.
+const polled = document.querySelector("[data-poll]");
+if (polled) {
+  const look = async () => {
+    const answer = await fetch(location.href, { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (!answer) return setTimeout(look, 5000);
+    const now = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(polled.id);
+    if (!now || !now.dataset.poll) return location.reload();
+    polled.replaceChildren(...now.childNodes);
+    setTimeout(look, Number(polled.dataset.poll));
+  };
+  setTimeout(look, Number(polled.dataset.poll));
+}
+
 const problems = document.querySelector(".problems");
 if (problems) problems.focus();
