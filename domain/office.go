@@ -89,7 +89,7 @@ type Tenure struct {
 }
 
 // Covers reports whether the tenure holds at an instant.
-func (t Tenure) Covers(at time.Time) bool {
+func (t *Tenure) Covers(at time.Time) bool {
 	return !at.Before(t.From) && (t.Until.IsZero() || at.Before(t.Until))
 }
 
@@ -143,12 +143,20 @@ func (o Office) Apply(f Fact) Office {
 
 // HeadAt is the head or acting head at an instant; false is a vacancy (rule 8).
 func (o Office) HeadAt(at time.Time) (Tenure, bool) {
-	for i := len(o.Tenures) - 1; i >= 0; i-- {
-		if o.Tenures[i].Covers(at) {
-			return o.Tenures[i], true
-		}
+	if n := HeadAmong(o.Tenures, at); n > 0 {
+		return o.Tenures[n-1], true
 	}
 	return Tenure{}, false
+}
+
+// HeadAmong is HeadAt's answer as its place among an office's tenures, counted from 1; 0 is a vacancy.
+func HeadAmong(tenures []Tenure, at time.Time) int {
+	for i := len(tenures) - 1; i >= 0; i-- {
+		if tenures[i].Covers(at) {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // SignerRight is the right by which a person may sign a form at an instant (rule 7).

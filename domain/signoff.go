@@ -165,10 +165,15 @@ func appendJSONString(b []byte, s string) []byte {
 // in office when the correction was recorded (rule 8). An erratum of form corrects no figure. false is a vacancy: then the
 // level above answers. v is a version of a folded report.
 func Answerable(o Office, v Version, due time.Time) (Tenure, bool) {
+	return o.HeadAt(AnsweredAt(v, due))
+}
+
+// AnsweredAt is the instant whose head is Answerable.
+func AnsweredAt(v Version, due time.Time) time.Time {
 	if v.FiguresOf > 1 {
-		return o.HeadAt(v.FiguresAt)
+		return v.FiguresAt
 	}
-	return o.HeadAt(due)
+	return due
 }
 
 // SignOffsOf lists the sign-offs of one version.

@@ -55,19 +55,18 @@ func (a answerState) vacant() bool {
 func (w *set) answersChanged(s *slot) error {
 	a := answerState{From: w.known}
 	var err error
-	if a.Deadline, err = w.head(s, s.due, headAt(s.due.time())); err != nil {
+	if a.Deadline, err = w.head(s, s.due); err != nil {
 		return err
 	}
 	if v, ok := s.report.Newest(); ok {
 		if v.FiguresOf > 1 {
-			answerable := func(o domain.Office) (domain.Tenure, bool) { return domain.Answerable(o, v, s.due.time()) }
-			if a.Figures, err = w.head(s, at(v.FiguresAt), answerable); err != nil {
+			if a.Figures, err = w.head(s, at(domain.AnsweredAt(v, s.due.time()))); err != nil {
 				return err
 			}
 		}
 		if s.report.Signed() {
 			signed := s.report.SignOffs[len(s.report.SignOffs)-1].At
-			if a.SignOff, err = w.head(s, at(signed), headAt(signed)); err != nil {
+			if a.SignOff, err = w.head(s, at(signed)); err != nil {
 				return err
 			}
 		}
@@ -99,13 +98,13 @@ func (w *set) vacancyChanged(s *slot) {
 }
 
 // head resolves one head, and the one above when the office is vacant.
-func (w *set) head(s *slot, when instant, find func(domain.Office) (domain.Tenure, bool)) (headRef, error) {
+func (w *set) head(s *slot, when instant) (headRef, error) {
 	h := headRef{At: when}
 	var err error
-	if h.Tenure, err = w.tenure(s.unit, find); err != nil || h.Tenure > 0 {
+	if h.Tenure, err = w.tenure(s.unit, when.time()); err != nil || h.Tenure > 0 {
 		return h, err
 	}
-	h.Above, err = w.tenure(s.above, headAt(when.time()))
+	h.Above, err = w.tenure(s.above, when.time())
 	return h, err
 }
 

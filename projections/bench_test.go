@@ -157,11 +157,11 @@ func BenchmarkReplay(b *testing.B) {
 		defer closeViews(b, v)
 		before := cpu()
 		for b.Loop() {
-			alone := func(e eventlog.Recorded) step {
-				f, err := schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt, Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
-				return step{fact: f, err: err}
+			alone := func(s *step) {
+				e := &s.recorded
+				s.fact, s.err = schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt, Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
 			}
-			must(b, followWith(ctx, func() func(eventlog.Recorded) step { return alone }, log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(x batch) bool { return !x.caughtUp }))
+			must(b, followWith(ctx, func() func(*step) { return alone }, log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(x batch) bool { return !x.caughtUp }))
 		}
 		perSecond(b, n, before)
 	})
@@ -216,8 +216,8 @@ func (v *Views) applyRowByRow(ctx context.Context, steps []step) error {
 	}
 	at := v.position()
 	v.live.from = stored{ctx, v.current, tx}
-	for _, s := range steps {
-		if err := v.live.fold(s, nil); err != nil {
+	for i := range steps {
+		if err := v.live.fold(&steps[i], nil); err != nil {
 			return err
 		}
 		if err := v.current.upsert(ctx, tx, v.live); err != nil {

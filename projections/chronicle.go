@@ -31,7 +31,7 @@ type chronicled struct {
 }
 
 // add appends a fact that follows the one before it.
-func (c *chronicle) add(s step, known instant) error {
+func (c *chronicle) add(s *step, known instant) error {
 	if s.fact.Revision != c.next {
 		return fmt.Errorf("%w: revision %d, expected %d", errGap, s.fact.Revision, c.next)
 	}

@@ -28,7 +28,7 @@ type dayRow struct {
 	dirty bool
 }
 
-func (w *set) applyDay(s step) error {
+func (w *set) applyDay(s *step) error {
 	switch e := s.fact.Event.(type) {
 	case domain.DayOpened:
 		return w.open(s, e)
@@ -40,7 +40,7 @@ func (w *set) applyDay(s step) error {
 	return errStrayKind
 }
 
-func (w *set) dayFact(s step, k dayKey, change func(*dayRow)) error {
+func (w *set) dayFact(s *step, k dayKey, change func(*dayRow)) error {
 	d, err := w.day(k)
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (w *set) dayFact(s step, k dayKey, change func(*dayRow)) error {
 }
 
 // open makes the rows of a day's obligations: from here on each has exactly one status.
-func (w *set) open(s step, e domain.DayOpened) error {
+func (w *set) open(s *step, e domain.DayOpened) error {
 	k := dayKey{e.Regime, e.Date}
 	d, err := w.day(k)
 	if err != nil {

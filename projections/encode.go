@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"encoding/hex"
 	"strconv"
 	"unicode/utf8"
 
@@ -17,12 +16,12 @@ func (o *object) begin() { *o = append(*o, '{') }
 
 func (o *object) name(n string) {
 	b := *o
-	if b[len(b)-1] != '{' {
-		b = append(b, ',')
+	if b[len(b)-1] == '{' {
+		b = append(b, '"')
+	} else {
+		b = append(b, ',', '"')
 	}
-	b = append(b, '"')
-	b = append(b, n...)
-	*o = append(b, '"', ':')
+	*o = append(append(b, n...), '"', ':')
 }
 
 // text leaves an empty string out.
@@ -36,14 +35,18 @@ func (o *object) text(n, v string) {
 
 func (o *object) id(n string, v uuid.UUID) {
 	o.name(n)
-	b := append(*o, '"')
-	for i, part := range [][]byte{v[:4], v[4:6], v[6:8], v[8:10], v[10:]} {
-		if i > 0 {
-			b = append(b, '-')
+	const digits = "0123456789abcdef"
+	text := [38]byte{0: '"', 37: '"'}
+	at := 1
+	for i, x := range v {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			text[at] = '-'
+			at++
 		}
-		b = hex.AppendEncode(b, part)
+		text[at], text[at+1] = digits[x>>4], digits[x&15]
+		at += 2
 	}
-	*o = append(b, '"')
+	*o = append(*o, text[:]...)
 }
 
 // word writes a text that needs no escape: what this program itself has words for. It leaves an empty one out.
@@ -100,15 +103,15 @@ func (o *object) end() { *o = append(*o, '}') }
 // appendText writes a JSON string. Text in the ledger is valid UTF-8: the schemas refuse anything else on the way in.
 func appendText(b []byte, s string) []byte {
 	plain, ascii := true, true
-	for i := 0; i < len(s); i++ {
+	for i := 0; i < len(s) && plain; i++ {
 		c := s[i]
-		plain = plain && c >= 0x20 && c != '"' && c != '\\'
-		ascii = ascii && c < 0x80
+		plain = c >= 0x20 && c != '"' && c != '\\'
+		if c >= utf8.RuneSelf {
+			ascii = false
+		}
 	}
 	if plain && (ascii || utf8.ValidString(s)) {
-		b = append(b, '"')
-		b = append(b, s...)
-		return append(b, '"')
+		return append(append(append(b, '"'), s...), '"')
 	}
 	b, _ = jsontext.AppendQuote(b, s) // bytes that are no UTF-8 are replaced, never refused
 	return b

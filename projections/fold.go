@@ -32,20 +32,21 @@ type preparer struct {
 // pageBytes of entries are allocated at once: a rebuild holds them by the million, and the collector counts objects.
 const pageBytes = 64 << 10
 
-// prepare decodes one event. It never fails: what cannot be read is a step with an error, which the fold parks.
-func (p *preparer) prepare(e eventlog.Recorded) step {
-	s := step{recorded: e, place: e.Position.String()}
+// prepare decodes the event of a step. It never fails: what cannot be read is a step with an error, which the fold parks.
+func (p *preparer) prepare(s *step) {
+	e := &s.recorded
+	s.place = e.Position.String()
 	s.fact, s.err = schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt,
 		Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
 	if s.err != nil {
-		return s
+		return
 	}
-	s.recorded.Data, s.recorded.Meta = nil, nil // a rebuild holds many steps at once
+	e.Data, e.Meta = nil, nil // a rebuild holds many steps at once
 	if k, ok := p.key(e.Stream); ok {
 		n, isReport := entryOf(s.fact, s.place)
 		if !isReport {
 			s.err = fmt.Errorf("%s does not belong to the stream of a report", e.Kind)
-			return s
+			return
 		}
 		s.key = k
 		if cap(p.page)-len(p.page) < 4<<10 {
@@ -55,12 +56,11 @@ func (p *preparer) prepare(e eventlog.Recorded) step {
 		page, err := n.appendTail(p.page)
 		if err != nil {
 			s.err = err
-			return s
+			return
 		}
 		p.page = page
 		s.entry = page[start:len(page):len(page)]
 	}
-	return s
 }
 
 // key is what domain.ParseReportStream says, which is asked only for the date, and once for each.
@@ -171,31 +171,35 @@ func newSet(from source) *set {
 
 // fold applies one step, or keeps it back when its stream is parked. poisoned names events that an earlier attempt found
 // impossible to apply: they park their streams before they touch anything. The set is of no use after an error.
-func (w *set) fold(s step, poisoned map[string]error) error {
+func (w *set) fold(s *step, poisoned map[string]error) error {
 	w.known = max(w.known, at(s.recorded.RecordedAt))
 	w.place, w.last = s.recorded.Position, s.recorded
 	w.events++
-	if p := w.parked[s.recorded.Stream]; p != nil {
-		p.waiting++
-		p.dirty = true
-		return nil
+	if len(w.parked) > 0 {
+		if p := w.parked[s.recorded.Stream]; p != nil {
+			p.waiting++
+			p.dirty = true
+			return nil
+		}
 	}
-	if cause := poisoned[s.recorded.ID.String()]; cause != nil {
-		w.park(s, cause)
-		return nil
+	if len(poisoned) > 0 {
+		if cause := poisoned[s.recorded.ID.String()]; cause != nil {
+			w.park(s, cause)
+			return nil
+		}
 	}
 	return w.Apply(s)
 }
 
 // Apply folds one fact into the rows of every view. An *applyError says that it never will.
-func (w *set) Apply(s step) (err error) {
+func (w *set) Apply(s *step) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &applyError{s, fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+			err = &applyError{*s, fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
 		}
 	}()
 	if s.err != nil {
-		return &applyError{s, s.err}
+		return &applyError{*s, s.err}
 	}
 	switch category(s.recorded.Stream) {
 	case domain.CategoryReport:
@@ -217,9 +221,12 @@ func (w *set) Apply(s step) (err error) {
 	default:
 		err = errStrayKind
 	}
+	if err == nil {
+		return nil
+	}
 	for _, e := range []error{errGap, errNoObligation, errNotInOrder, errStrayKind} {
 		if errors.Is(err, e) {
-			return &applyError{s, err}
+			return &applyError{*s, err}
 		}
 	}
 	return err
@@ -236,7 +243,7 @@ func category(stream string) string {
 }
 
 // applyReport folds a fact of one obligation, and what it means for the report that consolidates it.
-func (w *set) applyReport(s step) error {
+func (w *set) applyReport(s *step) error {
 	slot, err := w.slotOf(s.key)
 	if err != nil {
 		return err

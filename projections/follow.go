@@ -20,10 +20,10 @@ type batch struct {
 // decoder, handed over in log order. A batch is its taker's until yield returns; then its steps are used again. It ends
 // when ctx ends, when yield gives false, or with the log's error.
 func follow(ctx context.Context, log eventlog.Log, after eventlog.Position, size, decoders int, yield func(batch) bool) error {
-	return followWith(ctx, func() func(eventlog.Recorded) step { return new(preparer).prepare }, log, after, size, decoders, yield)
+	return followWith(ctx, func() func(*step) { return new(preparer).prepare }, log, after, size, decoders, yield)
 }
 
-func followWith(ctx context.Context, decoder func() func(eventlog.Recorded) step, log eventlog.Log, after eventlog.Position, size, decoders int, yield func(batch) bool) error {
+func followWith(ctx context.Context, decoder func() func(*step), log eventlog.Log, after eventlog.Position, size, decoders int, yield func(batch) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -70,8 +70,9 @@ func followWith(ctx context.Context, decoder func() func(eventlog.Recorded) step
 				default:
 				}
 				w.batch.steps = slices.Grow(w.batch.steps[:0], len(w.events))[:len(w.events)]
-				for i, e := range w.events {
-					w.batch.steps[i] = prepare(e)
+				for i := range w.events {
+					w.batch.steps[i] = step{recorded: w.events[i]}
+					prepare(&w.batch.steps[i])
 				}
 				w.events = nil
 				close(w.done)

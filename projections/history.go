@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -178,32 +177,24 @@ func (n *entry) appendTail(b []byte) ([]byte, error) {
 	return o, nil
 }
 
-// historyRow is the whole row: what was loaded and what came after.
-func (s *slot) historyRow() string {
+// appendHistory writes the whole row: what was loaded and what came after; nothing when there is neither.
+func (s *slot) appendHistory(b []byte) []byte {
 	if len(s.history)+len(s.entries) == 0 {
-		return ""
+		return b
 	}
-	size := len(s.history) + 2
-	for _, e := range s.entries {
-		size += len(e.tail) + 32
-	}
-	var b strings.Builder
-	b.Grow(size)
-	b.Write(s.history)
-	var digits [20]byte
-	for _, e := range s.entries {
-		if b.Len() == 0 {
-			b.WriteByte('[')
+	b = append(b, s.history...)
+	for i, e := range s.entries {
+		if i == 0 && len(s.history) == 0 {
+			b = append(b, '[')
 		} else {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(`{"n":`)
-		b.Write(strconv.AppendInt(digits[:0], int64(e.known), 10))
-		b.WriteByte(',')
-		b.Write(e.tail)
+		b = append(b, `{"n":`...)
+		b = strconv.AppendInt(b, int64(e.known), 10)
+		b = append(b, ',')
+		b = append(b, e.tail...)
 	}
-	b.WriteByte(']')
-	return b.String()
+	return append(b, ']')
 }
 
 func appendFigures(b []byte, f domain.Figures) []byte {

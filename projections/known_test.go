@@ -206,7 +206,7 @@ func TestEntriesFoldLikeFacts(t *testing.T) {
 				must(t, err)
 				s.entries = append(s.entries, heldEntry{at(f.RecordedAt), tail})
 			}
-			entries, err := entriesUntil(s.historyRow(), forever)
+			entries, err := entriesUntil(string(s.appendHistory(nil)), forever)
 			must(t, err)
 			have := reportOf(k, entries)
 			want.CommandLog = domain.CommandLog{}

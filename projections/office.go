@@ -18,7 +18,7 @@ type officeRow struct {
 	holders []domain.PersonID // persons whose tenure began, for the index from person to offices
 }
 
-func (w *set) applyOffice(s step) error {
+func (w *set) applyOffice(s *step) error {
 	unit := domain.UnitCode(strings.TrimPrefix(s.recorded.Stream, domain.CategoryOffice+"-"))
 	o, err := w.office(unit)
 	if err != nil {
@@ -93,7 +93,7 @@ func (w *set) office(unit domain.UnitCode) (*officeRow, error) {
 }
 
 // tenure is the place of the head at an instant among the office's tenures, counted from 1; 0 is a vacancy.
-func (w *set) tenure(u *unitRow, head func(domain.Office) (domain.Tenure, bool)) (int32, error) {
+func (w *set) tenure(u *unitRow, when time.Time) (int32, error) {
 	if u == nil {
 		return 0, nil
 	}
@@ -104,15 +104,7 @@ func (w *set) tenure(u *unitRow, head func(domain.Office) (domain.Tenure, bool))
 		}
 		u.office = o
 	}
-	t, ok := head(u.office.state)
-	if !ok {
-		return 0, nil
-	}
-	for i := len(u.office.state.Tenures) - 1; ; i-- { // it is one of them; a unit has a few in all its years
-		if x := &u.office.state.Tenures[i]; x.From.Equal(t.From) && x.Person == t.Person || i == 0 {
-			return int32(i + 1), nil
-		}
-	}
+	return int32(domain.HeadAmong(u.office.state.Tenures, when)), nil
 }
 
 func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {

@@ -25,7 +25,7 @@ type parkedRow struct {
 
 // park keeps a stream back from an event on. What it would have said is not known, so its unit, or its whole regime, is
 // not determinable from this instant of knowledge on: never compliant by omission.
-func (w *set) park(s step, cause error) {
+func (w *set) park(s *step, cause error) {
 	p := &parkedRow{stream: s.recorded.Stream, revision: s.recorded.Revision, eventID: s.recorded.ID.String(), kind: s.recorded.Kind,
 		err: cause.Error(), recorded: at(s.recorded.RecordedAt), known: w.known, place: s.place, dirty: true}
 	_, rest, _ := strings.Cut(s.recorded.Stream, "-")

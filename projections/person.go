@@ -14,7 +14,7 @@ type personRow struct {
 	dirty bool
 }
 
-func (w *set) applyPerson(s step) error {
+func (w *set) applyPerson(s *step) error {
 	id := domain.PersonID(strings.TrimPrefix(s.recorded.Stream, domain.CategoryPerson+"-"))
 	switch s.fact.Event.(type) {
 	case domain.PersonRegistered, domain.RoleGranted, domain.RoleRevoked, domain.CredentialEnrolled, domain.CredentialRevoked:

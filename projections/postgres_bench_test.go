@@ -20,11 +20,11 @@ func BenchmarkPostgresReplay(b *testing.B) {
 		defer closeViews(b, v)
 		before := cpu()
 		for b.Loop() {
-			alone := func(e eventlog.Recorded) step {
-				f, err := schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt, Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
-				return step{fact: f, err: err}
+			alone := func(s *step) {
+				e := &s.recorded
+				s.fact, s.err = schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt, Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
 			}
-			must(b, followWith(ctx, func() func(eventlog.Recorded) step { return alone }, log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(x batch) bool { return !x.caughtUp }))
+			must(b, followWith(ctx, func() func(*step) { return alone }, log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(x batch) bool { return !x.caughtUp }))
 		}
 		perSecond(b, n, before)
 	})

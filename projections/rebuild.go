@@ -249,7 +249,8 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 	}
 	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, decoders, func(b batch) bool {
 		beyond := false
-		for _, s := range b.steps {
+		for i := range b.steps {
+			s := &b.steps[i]
 			if beyond = !until.IsZero() && s.recorded.Position.Compare(until) > 0; beyond {
 				break
 			}

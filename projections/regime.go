@@ -17,7 +17,7 @@ type regimeRow struct {
 	dirty bool
 }
 
-func (w *set) applyRegime(s step) error {
+func (w *set) applyRegime(s *step) error {
 	id := domain.RegimeID(strings.TrimPrefix(s.recorded.Stream, domain.CategoryRegime+"-"))
 	r, err := w.regime(id)
 	if err != nil {

@@ -212,8 +212,8 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 	if err := w.prefetch(steps); err != nil {
 		return nil, err
 	}
-	for _, s := range steps {
-		if err := w.fold(s, poisoned); err != nil {
+	for i := range steps {
+		if err := w.fold(&steps[i], poisoned); err != nil {
 			return nil, err
 		}
 	}

@@ -16,7 +16,7 @@ type targetRow struct {
 	judged   domain.TargetJudged
 }
 
-func (w *set) applyTarget(s step) error {
+func (w *set) applyTarget(s *step) error {
 	e, ok := s.fact.Event.(domain.TargetJudged)
 	if !ok || domain.ResultStream(e.Regime, e.Unit) != s.recorded.Stream {
 		return errStrayKind

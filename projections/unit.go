@@ -24,7 +24,7 @@ type unitRow struct {
 	dirty  bool
 }
 
-func (w *set) applyUnit(s step) error {
+func (w *set) applyUnit(s *step) error {
 	code := domain.UnitCode(strings.TrimPrefix(s.recorded.Stream, domain.CategoryUnit+"-"))
 	switch s.fact.Event.(type) {
 	case domain.UnitRegistered, domain.UnitRenamed, domain.UnitReclassified, domain.UnitMoved, domain.UnitMerged, domain.UnitDissolved:

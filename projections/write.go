@@ -13,7 +13,8 @@ import (
 	"github.com/answerable-ledger/answerable/domain"
 )
 
-// rows is what a set has to write into one table: n rows in the order of their key, each filled in on demand.
+// rows is what a set has to write into one table: n rows in the order of their key, each filled in on demand, by one
+// goroutine at a time.
 type rows struct {
 	table table
 	n     int
@@ -126,15 +127,19 @@ func (w *set) slotRows(all bool) []rows {
 			breaches = append(breaches, breach{s.id, b})
 		}
 	}
+	var scratch []byte
+	var page textPage
 	return []rows{
 		{tableObligation, len(obligations), func(i int, a []any) error {
 			s := obligations[i]
-			c := s.compliance[len(s.compliance)-1]
-			var scratch [1024]byte
+			c := &s.compliance[len(s.compliance)-1]
 			a[0], a[1], a[2], a[3] = int64(s.id), int64(s.duty), s.aboveN(), string(c.Status)
-			a[4] = string(appendCompliance(scratch[:0], s.compliance))
-			a[5] = string(appendAnswers(scratch[:0], s.answers))
-			a[6] = s.historyRow()
+			scratch = appendCompliance(scratch[:0], s.compliance)
+			a[4] = page.keep(scratch)
+			scratch = appendAnswers(scratch[:0], s.answers)
+			a[5] = page.keep(scratch)
+			scratch = s.appendHistory(scratch[:0])
+			a[6] = page.keep(scratch)
 			a[7] = s.formVersion()
 			return nil
 		}},
@@ -151,6 +156,22 @@ func (w *set) slotRows(all bool) []rows {
 			return nil
 		}},
 	}
+}
+
+// textPage keeps texts side by side: one allocation for many.
+type textPage struct{ page strings.Builder }
+
+// textPageBytes is the largest block that the allocator keeps at hand for each core.
+const textPageBytes = 32 << 10
+
+func (t *textPage) keep(b []byte) string {
+	if t.page.Cap()-t.page.Len() < len(b) {
+		t.page = strings.Builder{}
+		t.page.Grow(max(textPageBytes, len(b)))
+	}
+	start := t.page.Len()
+	t.page.Write(b)
+	return t.page.String()[start:]
 }
 
 func (w *set) parkedChanges(all bool) []rows {
