@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/internal/postgres"
 )
 
@@ -32,7 +34,9 @@ func (v *Views) Lead(ctx context.Context, beside func(context.Context) error) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, ErrFenced) && !errors.Is(err, ErrNewer) && !errors.Is(err, postgres.ErrLockLost) && !v.transient(err) && !v.store.dialect().full(err) {
+		// The log may be away just when the lead is taken: that ends, as every other absence of a server does.
+		passes := slices.ContainsFunc([]error{ErrFenced, ErrNewer, postgres.ErrLockLost, eventlog.ErrUnavailable}, func(e error) bool { return errors.Is(err, e) })
+		if !passes && !v.transient(err) && !v.store.dialect().full(err) {
 			return err
 		}
 		v.config.Logger.Warn("no longer the process that applies events; trying to be it again", zap.Error(err))
