@@ -138,15 +138,29 @@ func morning(t *testing.T, p province) province {
 type serverProcess struct {
 	cmd     *exec.Cmd
 	address string
-	errs    *bytes.Buffer
+	out     io.Reader
+	errs    *said
 }
 
 // startServer starts one and waits until it serves; env is set for it besides what this process has.
 func startServer(t *testing.T, dir string, env ...string) *serverProcess {
 	t.Helper()
-	s := &serverProcess{cmd: exec.Command("answerable", "--lang", "en", "serve", "--data", dir, "--listen", "127.0.0.1:0"), errs: &bytes.Buffer{}}
+	s := newServer(t, dir, env...)
+	s.start(t)
+	s.listens(t)
+	return s
+}
+
+// newServer is startServer in steps: start runs it, listens waits until it does.
+func newServer(t *testing.T, dir string, env ...string) *serverProcess {
+	s := &serverProcess{cmd: exec.Command("answerable", "--lang", "en", "serve", "--data", dir, "--listen", "127.0.0.1:0"), errs: &said{}}
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stderr = s.errs
+	return s
+}
+
+func (s *serverProcess) start(t *testing.T) {
+	t.Helper()
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -154,8 +168,18 @@ func startServer(t *testing.T, dir string, env ...string) *serverProcess {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.cmd.Process.Kill() }) //nolint:errcheck // it has ended in most tests
-	lines := bufio.NewScanner(out)
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill() // it has ended in most tests
+		if t.Failed() {
+			t.Logf("the server on %s said:\n%s", s.address, s.errs)
+		}
+	})
+	s.out = out
+}
+
+func (s *serverProcess) listens(t *testing.T) {
+	t.Helper()
+	lines := bufio.NewScanner(s.out)
 	if !lines.Scan() {
 		t.Fatalf("the server said nothing: %v\n%s", s.cmd.Wait(), s.errs)
 	}
@@ -164,8 +188,25 @@ func startServer(t *testing.T, dir string, env ...string) *serverProcess {
 		t.Fatalf("the server said %q", lines.Text())
 	}
 	s.address, _, _ = strings.Cut(rest, " ")
-	go io.Copy(io.Discard, out) //nolint:errcheck // until it ends
-	return s
+	go io.Copy(io.Discard, s.out) //nolint:errcheck // until it ends
+}
+
+// said is what a process said so far.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // load files reports of units from first on until the server is killed, and returns the ids of the events it acknowledged

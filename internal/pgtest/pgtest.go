@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,7 +20,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -267,16 +267,16 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("pgtest: root may not run PostgreSQL, and there is no user postgres or nobody")
 }
 
+// freePort finds a port that nobody listens on, below those that systems give to outgoing connections: while the server is
+// stopped one of these, to anywhere on this machine, could otherwise take it.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("pgtest: %w", err)
+	const first, last = 15000, 32000
+	for range 200 {
+		port := first + rand.IntN(last-first)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, _ := strings.Cut(l.Addr().String(), ":")
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return 0, fmt.Errorf("pgtest: port of %s: %w", l.Addr(), err)
-	}
-	return n, nil
+	return 0, fmt.Errorf("pgtest: no free port from %d to %d", first, last)
 }

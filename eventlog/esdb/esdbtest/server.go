@@ -18,6 +18,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -93,7 +94,7 @@ func (s *Server) StartFollower(o Options) (*Server, error) {
 
 func start(o Options, data *store, leader *Server) (*Server, error) {
 	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
+		o.Listen = anywhere
 	}
 	if o.Version == "" {
 		o.Version = DefaultVersion
@@ -131,7 +132,7 @@ func (s *Server) Restart() error {
 
 // listen needs s.mu.
 func (s *Server) listen() error {
-	l, err := net.Listen("tcp", s.address)
+	l, err := listenOn(s.address)
 	if err != nil {
 		return fmt.Errorf("esdbtest: listen on %s: %w", s.address, err)
 	}
@@ -158,6 +159,21 @@ func (s *Server) listen() error {
 	}()
 	s.running = r
 	return nil
+}
+
+// anywhere is the address of a server that may have any port.
+const anywhere = "127.0.0.1:0"
+
+// listenOn listens on an address. Any port is one below those that systems give to outgoing connections: while the server
+// is stopped one of these could otherwise take it.
+func listenOn(address string) (net.Listener, error) {
+	const first, last = 15000, 32000
+	for i := 0; address == anywhere && i < 200; i++ {
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(last-first)))); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", address)
 }
 
 // Stop kills the server: the port is closed and every connection is cut.
