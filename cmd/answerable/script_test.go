@@ -17,7 +17,7 @@ import (
 // TestMain makes this test binary answer to the program's name, so that scripts and tests run the real main in a process
 // of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"answerable": main})
+	testscript.Main(m, map[string]func(){"answerable": main, loadCommand: workForEver})
 }
 
 // TestScripts tells what the program does as commands and what they print. Each script finds a replayed demonstration in
