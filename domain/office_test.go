@@ -58,6 +58,37 @@ func TestHeadAt(t *testing.T) {
 	}
 }
 
+// TestHeadFoundLater: what is recorded after a deadline about who held the office at it is the answer from then on, and the
+// office as it was known before gives the answer of before (rule 8).
+func TestHeadFoundLater(t *testing.T) {
+	t.Parallel()
+	left := fact("8 07:00:00", "p_department", domain.OfficeLeft{Unit: unit, Person: head, Until: at("8 08:00:00")})
+	asKnown := office(left) // at the deadline: vacant since the morning
+	r := domain.Report{Key: key}.Apply(fact("09:00:00", filer, submitted(figures(1000, 600), domain.OnTime)))
+	if got, ok := domain.Answerable(asKnown, r.Versions[0], at("15:00:00")); ok {
+		t.Errorf("rule 8: %+v, want a vacancy", got)
+	}
+	// The next day: the decision of the 8th, 10:00, comes in.
+	taken := domain.OfficeTaken{Unit: unit, Person: next, Capacity: domain.CapacityActing, Title: "Q. CHỦ TỊCH", From: at("8 10:00:00"), Decision: "QĐ 13"}
+	decided, err := asKnown.Take(taken, at("9 09:00:00"), department())
+	if err != nil {
+		t.Fatalf("rule 8: %v", err)
+	}
+	found := asKnown.Apply(fact("9 09:00:00", "p_department", decided[0]))
+	got, ok := domain.Answerable(found, r.Versions[0], at("15:00:00"))
+	if !ok || got.Person != next || !got.RecordedAt.Equal(at("9 09:00:00")) {
+		t.Errorf("rule 8: %+v, want the head who was in office, and when that was recorded", got)
+	}
+	if _, ok := domain.Answerable(asKnown, r.Versions[0], at("15:00:00")); ok {
+		t.Error("rule 8: what was known before has changed")
+	}
+	// Never over a time that somebody else is recorded to have held the office.
+	taken.From = at("8 07:59:59")
+	if _, err := asKnown.Take(taken, at("9 09:00:00"), department()); err == nil {
+		t.Error("rule 8: two heads at once")
+	}
+}
+
 func TestGrantAndRevokeAuthority(t *testing.T) {
 	t.Parallel()
 	granted := domain.AuthorityGranted{Unit: unit, Authority: "uq_1", Person: deputy, Capacity: domain.CapacityTUQ, Title: "PHÓ CHỦ TỊCH", Forms: []domain.FormID{"commune"},
