@@ -12,7 +12,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -268,11 +267,17 @@ func unprivileged() (*syscall.Credential, error) {
 }
 
 // freePort finds a port that nobody listens on, below those that systems give to outgoing connections: while the server is
-// stopped one of these, to anywhere on this machine, could otherwise take it.
+// stopped one of these, to anywhere on this machine, could otherwise take it. Where it looks first the system chooses.
 func freePort() (int, error) {
 	const first, last = 15000, 32000
-	for range 200 {
-		port := first + rand.IntN(last-first)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("pgtest: %w", err)
+	}
+	start := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	for i := range last - first {
+		port := first + (start+i)%(last-first)
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return port, l.Close()

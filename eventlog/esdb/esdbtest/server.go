@@ -18,7 +18,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -165,15 +164,21 @@ func (s *Server) listen() error {
 const anywhere = "127.0.0.1:0"
 
 // listenOn listens on an address. Any port is one below those that systems give to outgoing connections: while the server
-// is stopped one of these could otherwise take it.
+// is stopped one of these could otherwise take it. Where it looks first the system chooses.
 func listenOn(address string) (net.Listener, error) {
 	const first, last = 15000, 32000
-	for i := 0; address == anywhere && i < 200; i++ {
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(last-first)))); err == nil {
-			return l, nil
+	l, err := net.Listen("tcp", address)
+	if address != anywhere || err != nil {
+		return l, err
+	}
+	start := l.Addr().(*net.TCPAddr).Port
+	for i := range last - first {
+		below, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+(start+i)%(last-first))))
+		if err == nil {
+			return below, l.Close()
 		}
 	}
-	return net.Listen("tcp", address)
+	return l, nil
 }
 
 // Stop kills the server: the port is closed and every connection is cut.
