@@ -181,19 +181,31 @@ func extend(control *http.ResponseController) error {
 	return control.SetWriteDeadline(time.Now().Add(2 * heartbeat))
 }
 
-// streamEvents sends events until the reader goes, the token ends, or the log fails. A reader that goes on with
-// Last-Event-ID misses nothing and sees nothing twice.
-func (h *Handler) streamEvents(c *call) error {
+// seenLast is the place after which a reader of the feed goes on: what a browser sends by itself goes before what the
+// address said when it first connected.
+func (c *call) seenLast() (eventlog.Position, error) {
 	place := c.r.Header.Get("Last-Event-ID")
 	if place == "" {
 		place = c.query.text("after")
 	}
-	var after eventlog.Position
-	if place != "" {
-		var err error
-		if after, err = eventlog.ParsePosition(place); err != nil {
-			return refuse(http.StatusBadRequest, codePosition, "value", place).in("Last-Event-ID")
-		}
+	if place == "" {
+		return eventlog.Position{}, nil
+	}
+	after, err := eventlog.ParsePosition(place)
+	if err != nil {
+		return after, refuse(http.StatusBadRequest, codePosition, "value", place).in("Last-Event-ID")
+	}
+	return after, nil
+}
+
+// streamEvents sends events until the reader goes, the token ends, or the log fails. A reader that goes on with
+// Last-Event-ID misses nothing and sees nothing twice.
+func (h *Handler) streamEvents(c *call) error {
+	after, err := c.seenLast()
+	if err != nil {
+		return err
+	}
+	if !after.IsZero() {
 		// A place that is not there yet is one of another ledger, or of this one before it was restored: its reader must
 		// begin anew, and would else wait in silence for what it has never seen.
 		head, err := h.Log.Head(c.ctx)
@@ -201,7 +213,7 @@ func (h *Handler) streamEvents(c *call) error {
 			return fmt.Errorf("api: follow the events after %s: %w", after, err)
 		}
 		if after.Compare(head) > 0 {
-			return refuse(http.StatusConflict, codeBeyond, "value", place, "head", head.String()).in("Last-Event-ID")
+			return refuse(http.StatusConflict, codeBeyond, "value", after.String(), "head", head.String()).in("Last-Event-ID")
 		}
 	}
 	ctx, cancel := context.WithCancel(c.ctx)

@@ -115,9 +115,9 @@ func TestErrorPages(t *testing.T) {
 		status int
 		text   string
 	}{
-		"/units/99999":                {404, "Không có đơn vị này."},
-		"/units/99999?lang=en":        {404, "There is no such unit."},
-		"/units/A%20B":                {404, "Không có đơn vị này."},
+		"/units/99999":                {404, "Không có đơn vị này;"},
+		"/units/99999?lang=en":        {404, "There is no such unit;"},
+		"/units/A%20B":                {404, "Không có đơn vị này;"},
 		"/?date=x":                    {400, "Tham số “date” không hợp lệ"},
 		"/?regime=other":              {404, "Không có chế độ báo cáo này."},
 		"/breaches?cursor=x":          {400, "Dấu trang"},

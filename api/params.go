@@ -281,7 +281,7 @@ func (c *call) cursor() (string, error) {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) <= 8 || string(b[:8]) != string(c.queryMark()) {
+	if err != nil || len(b) <= 8 || c.cursorOf(string(b[8:])) != text {
 		return "", refuse(http.StatusBadRequest, codeCursor).in(paramCursor.name)
 	}
 	return string(b[8:]), nil

@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -207,13 +209,16 @@ func (c *call) versionSeen(version int, digest string) (CurrentVersion, error) {
 	return seen, nil
 }
 
-// parseETag reads what etag wrote.
+// parseETag reads what etag wrote, and nothing else.
 func parseETag(s string) (CurrentVersion, bool) {
-	s, ok1 := strings.CutPrefix(s, `"`)
-	s, ok2 := strings.CutSuffix(s, `"`)
-	number, digest, ok3 := strings.Cut(s, "-")
+	number, digest, _ := strings.Cut(strings.Trim(s, `"`), "-")
 	n, err := strconv.Atoi(number)
-	return CurrentVersion{n, digest}, ok1 && ok2 && ok3 && err == nil && n > 0 && len(digest) == 64
+	sum, err2 := hex.DecodeString(digest)
+	ok := err == nil && err2 == nil && n > 0 && len(sum) == sha256.Size && s == etag(n, digest) && digest == strings.ToLower(digest)
+	if !ok {
+		return CurrentVersion{}, false
+	}
+	return CurrentVersion{n, digest}, true
 }
 
 // checkSeen compares the digest of an If-Match with the version it names; whether that version is the newest, the ledger

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -519,6 +520,7 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(string(c.date) + " " + strconv.FormatInt(int64(c.id), 36)))
 }
 
+// parseCursor reads what String wrote, and nothing else.
 func parseCursor(s string) (cursor, error) {
 	if s == "" {
 		return cursor{}, nil
@@ -526,10 +528,12 @@ func parseCursor(s string) (cursor, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	date, id, ok := strings.Cut(string(b), " ")
 	n, err2 := strconv.ParseInt(id, 36, 64)
-	if err != nil || err2 != nil || !ok {
+	_, err3 := domain.ParseDate(date)
+	c := cursor{domain.Date(date), slotID(n)}
+	if err != nil || err2 != nil || err3 != nil || !ok || n < 0 || n == math.MaxInt64 || c.String() != s {
 		return cursor{}, fmt.Errorf("projections: %q: %w", s, ErrCursor)
 	}
-	return cursor{domain.Date(date), slotID(n)}, nil
+	return c, nil
 }
 
 func compareSlots(a, b Slot) int {

@@ -1,7 +1,9 @@
 package projections
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -53,6 +55,39 @@ func FuzzScanCompliance(f *testing.F) {
 		long, err := decodeCompliance(doc)
 		if err == nil && !cmp.Equal(short, long, cmpopts.EquateEmpty()) {
 			t.Fatalf("%q: %+v, %+v", doc, short, long)
+		}
+	})
+}
+
+// A cursor is what a page gave, or nothing: two texts never stand for one place.
+func FuzzParseCursor(f *testing.F) {
+	for _, seed := range []string{"", cursor{"2021-02-08", newSlotID(1, 2, 3)}.String(), cursor{"2021-02-08", 0}.String(), "MjAyMS0wMi0wOCAtMQ", "MjAyMS0wMi0wOCAwMQ", "eCAx", "=", "MjAyMS0wMi0wOCAx\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseCursor(text)
+		switch {
+		case err != nil && !errors.Is(err, ErrCursor):
+			t.Fatal(err)
+		case err == nil && text != "" && (c.String() != text || c.id < 0):
+			t.Fatalf("%q is %+v, which is %q", text, c, c.String())
+		}
+	})
+}
+
+// An instant of knowledge is never later than the one asked about.
+func FuzzKnownAt(f *testing.F) {
+	for _, seed := range []string{"0001-01-01T00:00:00Z", "1600-01-01T00:00:00Z", "1969-12-31T23:59:59.9Z", "1970-01-01T00:00:00.000000001Z", "2021-02-08T15:00:00+07:00", "2262-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		asked, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return
+		}
+		known := knownAt(&asked)
+		if known < 0 || known != forever && known != 0 && !time.Unix(0, int64(known)).Equal(asked) || known == forever && asked.Year() < 2262 || known == 0 && asked.Unix() > 0 {
+			t.Fatalf("%s: %d", text, known)
 		}
 	})
 }

@@ -63,9 +63,14 @@ func (i instant) optional() *time.Time {
 // forever is later than everything known: the instant of a question about everything recorded so far.
 const forever = instant(1<<63 - 1)
 
+// knownAt is the last instant of knowledge that counts. Before the first instant nothing was known; nanoseconds since 1970
+// do not reach to every year that a caller can write.
 func knownAt(t *time.Time) instant {
-	if t == nil {
+	switch {
+	case t == nil || t.Year() > 2261:
 		return forever
+	case t.Unix() <= 0:
+		return 0
 	}
 	return at(*t)
 }
