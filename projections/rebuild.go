@@ -122,7 +122,7 @@ func (b *build) write(ctx context.Context) (_ *generation, at position, err erro
 	}
 	g, err := b.v.store.begin(ctx, b.v.fingerprint)
 	if err != nil {
-		return nil, at, err
+		return nil, at, errors.Join(err, b.drop(ctx, stateBuilding))
 	}
 	if err = b.writeAll(ctx, g, w); err == nil {
 		err = b.v.store.finish(ctx, g)

@@ -197,6 +197,46 @@ func (s *Server) Database(t testing.TB) string {
 	return newDatabase(t, s.URL("postgres"), s.URL)
 }
 
+// SmallDatabase makes a new database on a file system of its own, of some MiB, and returns its connection string and the
+// file system's directory, in which a test may take the room away. What the server writes ahead lies elsewhere, as where an
+// operator gives it a disk of its own. Where no file system can be mounted the test is skipped.
+func (s *Server) SmallDatabase(t testing.TB, sizeMiB int) (place, dir string) {
+	t.Helper()
+	dir, err := os.MkdirTemp(s.dir, "small-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=755", sizeMiB), "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("a small file system cannot be mounted here: %v %s", err, out)
+	}
+	t.Cleanup(func() { // the server may have files open there still
+		if out, err := exec.Command("umount", "--lazy", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+	space := filepath.Join(dir, "tables")
+	if err := os.Mkdir(space, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s.cred != nil {
+		if err := os.Chown(space, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sql.Open("postgres", s.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	name := pq.QuoteIdentifier(filepath.Base(dir))
+	for _, statement := range []string{`CREATE TABLESPACE ` + name + ` LOCATION ` + pq.QuoteLiteral(space), `CREATE DATABASE ` + name + ` TABLESPACE ` + name} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatalf("pgtest: %s: %v", statement, err)
+		}
+	}
+	return s.URL(filepath.Base(dir)), dir
+}
+
 // URL is the connection string of a database.
 func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://answerable@127.0.0.1:%d/%s?sslmode=disable&connect_timeout=5", s.port, database)
