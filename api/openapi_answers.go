@@ -31,6 +31,9 @@ func (rt *route) requestHeaders() []*huma.Param {
 	if rt.ifMatch {
 		out = append(out, text("If-Match", "The ETag of the version looked at; or name the version in the body.", false))
 	}
+	if rt.bodyRef == bodySubmission || rt.bodyRef == bodyCorrection {
+		out = append(out, text(signatureHeader, "The signature of the sender's machine over what it files: the id of an Ed25519 key that the sender has enrolled, a space, and the base64 of the signature over the statement (docs/evidence.md). Its nonce is the Idempotency-Key.", false))
+	}
 	if slices.Contains(rt.also, http.StatusNotModified) {
 		out = append(out, text("If-None-Match", "The ETag of an answer one has: 304 when it would be the same.", false))
 	}

@@ -17,6 +17,7 @@ type Filing struct {
 	Figures domain.Figures
 	Nil     bool
 	Note    string
+	Signed  *FilingSignature // nil when the filer's machine does not sign
 }
 
 // Replacement is what a unit sends to correct a report.
@@ -99,7 +100,11 @@ func (l *Ledger) submission(ctx context.Context, c Command, f Filing, read repor
 		if err != nil {
 			return nil, err
 		}
-		return r.Submit(domain.Submission{Content: content, Missing: missing, Note: f.Note, ReceivedAt: c.ReceivedAt}, o.Obligation, form, previous, o.actor)
+		signed, err := l.signed(ctx, c, f.Signed, f.statement(form))
+		if err != nil {
+			return nil, err
+		}
+		return r.Submit(domain.Submission{Content: content, Missing: missing, Note: f.Note, Signed: signed, ReceivedAt: c.ReceivedAt}, o.Obligation, form, previous, o.actor)
 	}, nil
 }
 
@@ -126,8 +131,12 @@ func (l *Ledger) CorrectReport(ctx context.Context, c Command, f Replacement) (R
 		if v, ok := r.Newest(); ok && f.Correction == domain.CorrectionErratum && o.Consolidates != "" {
 			content, missing = v.Content, v.Missing
 		}
+		signed, err := l.signed(ctx, c, f.Signed, f.statement(form))
+		if err != nil {
+			return nil, err
+		}
 		return r.Correct(domain.Correction{Content: content, Missing: missing, Note: f.Note, Replaces: f.Replaces,
-			Correction: f.Correction, Reason: f.Reason, ReceivedAt: c.ReceivedAt}, o.Obligation, form, previous, o.actor)
+			Correction: f.Correction, Reason: f.Reason, Signed: signed, ReceivedAt: c.ReceivedAt}, o.Obligation, form, previous, o.actor)
 	})
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/answerable-ledger/answerable/domain"
 )
 
-// Signatures judges what signs a sign-off, before it is recorded.
+// Signatures judges what signs a sign-off or a filing, before it is recorded.
 type Signatures interface {
-	// Check refuses a sign-off whose signature is wanted and missing, or is not over exactly this statement by a key that
+	// Check refuses an act whose signature is wanted and missing, or is not over exactly this statement by a key that
 	// the signer has enrolled and that is in force. at is when the attempt was received.
 	Check(signer domain.Person, statement string, s *domain.Signature, at time.Time) error
 }

@@ -209,14 +209,25 @@ func (b *bundle) collect(ctx context.Context, days []domain.Date) error {
 			}
 			b.taken[e.ID], b.closed[e.ID] = true, !open
 			b.events = append(b.events, e)
-			if e.Kind != "ReportSignedOff" {
+			switch e.Kind {
+			case "ReportSubmitted", "ReportCorrected", "ReportSignedOff":
+			default:
 				continue
 			}
 			f, err := b.Decode(e)
 			if err != nil {
 				return err
 			}
-			if x, ok := f.Event.(domain.ReportSignedOff); ok {
+			switch x := f.Event.(type) {
+			case domain.ReportSubmitted:
+				if x.Signature != nil {
+					signers[f.Actor] = true
+				}
+			case domain.ReportCorrected:
+				if x.Signature != nil {
+					signers[f.Actor] = true
+				}
+			case domain.ReportSignedOff:
 				signers[x.Signer] = true
 				if size, ok := seenSize(x.CheckpointSeen); ok {
 					b.sizes[size] = true

@@ -34,6 +34,9 @@ type ReportCorrected struct {
 	Findings       []Finding      `json:"findings,omitempty"`
 	Children       []ChildPin     `json:"children,omitempty"`
 	Missing        []UnitCode     `json:"missing,omitempty"`
+	// Statement is what the filer's machine signed, verbatim (FilingStatement), Signature what proves it; both or neither.
+	Statement string     `json:"statement,omitempty"`
+	Signature *Signature `json:"signature,omitempty"`
 }
 
 func (ReportCorrected) Kind() string { return "ReportCorrected" }
@@ -47,6 +50,7 @@ type Correction struct {
 	Replaces   int // the version the filer looked at
 	Correction CorrectionKind
 	Reason     string
+	Signed     *SignedFiling // nil when the filer did not sign
 	ReceivedAt time.Time
 }
 
@@ -80,9 +84,11 @@ func (r Report) Correct(c Correction, o Obligation, form Form, previous *Content
 	if c.Correction == CorrectionErratum && !sameFigures { // an erratum of form does not touch a figure
 		return nil, refuse(Invalid, CodeErratumFigures, "/correction")
 	}
+	statement, signature := c.Signed.parts()
 	return []Event{ReportCorrected{
 		Regime: o.Key.Regime, Form: o.Key.Form, FormVersion: c.FormVersion, Unit: o.Key.Unit, Date: o.Key.Date,
 		Version: v.Number + 1, Replaces: v.Number, ReplacesDigest: v.Digest, Correction: c.Correction, Reason: c.Reason,
 		Figures: c.Figures, Nil: c.Nil, Note: c.Note, Digest: c.Digest(o.Key), Findings: findings, Children: c.Children, Missing: c.Missing,
+		Statement: statement, Signature: signature,
 	}}, nil
 }

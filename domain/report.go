@@ -32,6 +32,9 @@ type ReportSubmitted struct {
 	Findings      []Finding  `json:"findings,omitempty"`
 	Children      []ChildPin `json:"children,omitempty"`
 	Missing       []UnitCode `json:"missing,omitempty"` // children without a report when it was consolidated
+	// Statement is what the filer's machine signed, verbatim (FilingStatement), Signature what proves it; both or neither.
+	Statement string     `json:"statement,omitempty"`
+	Signature *Signature `json:"signature,omitempty"`
 }
 
 // ReportReturned sends a version back to its filer before it is signed.
@@ -164,6 +167,7 @@ type Submission struct {
 	Content
 	Missing    []UnitCode
 	Note       string
+	Signed     *SignedFiling // nil when the filer did not sign
 	ReceivedAt time.Time
 }
 
@@ -187,10 +191,12 @@ func (r Report) Submit(s Submission, o Obligation, form Form, previous *Content,
 	if !s.ReceivedAt.Before(o.Due) { // rule 1: at the deadline is late
 		timeliness = Late
 	}
+	statement, signature := s.Signed.parts()
 	events := []Event{ReportSubmitted{
 		Regime: o.Key.Regime, Form: o.Key.Form, FormVersion: s.FormVersion, Unit: o.Key.Unit, Date: o.Key.Date,
 		Figures: s.Figures, Nil: s.Nil, Note: s.Note, Digest: s.Digest(o.Key), Due: o.Due, RegimeVersion: o.RegimeVersion,
 		Timeliness: timeliness, Findings: findings, Children: s.Children, Missing: s.Missing,
+		Statement: statement, Signature: signature,
 	}}
 	if b, ok := r.open(BreachMissing); ok && timeliness == OnTime { // rule 3: received in time, recorded after the breach
 		events = append(events, BreachWithdrawn{Breach: b.Breach, Reason: "received in time, recorded after the closing", ReceivedAt: s.ReceivedAt.UTC()})

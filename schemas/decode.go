@@ -81,14 +81,16 @@ func Kinds() []string {
 // CurrentVersion is the schema version that Encode writes of a kind; false for a kind that does not exist.
 func CurrentVersion(kind string) (int, bool) {
 	switch kind {
-	case "ReportSubmitted", "ReportIssued":
+	case "ReportSubmitted":
+		return 3, true
+	case "ReportCorrected", "ReportIssued":
 		return 2, true
 	case "RegimeIssued", "RegimeAmended", "DeadlineExtended", "DayExempted", "RegimeClosed",
 		"DayOpened", "DayClosed",
 		"UnitRegistered", "UnitRenamed", "UnitReclassified", "UnitMoved", "UnitMerged", "UnitDissolved",
 		"OfficeTaken", "OfficeLeft", "AuthorityGranted", "AuthorityRevoked",
 		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked",
-		"ReportCorrected", "ReportReturned", "ReportSignedOff",
+		"ReportReturned", "ReportSignedOff",
 		"DeadlineBreached", "BreachWithdrawn", "BreachExplained", "BreachExcused", "BreachUpheld", "ReminderSent",
 		"TargetJudged",
 		"LogKeyIntroduced", "LogKeyRetired":

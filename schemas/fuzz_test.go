@@ -139,7 +139,7 @@ func TestDecodeRefuses(t *testing.T) {
 		want   error
 	}{
 		"an unknown kind":  {func(s *Source) { s.Kind = "ReportTorn" }, ErrUnknownKind},
-		"a newer version":  {func(s *Source) { s.Meta = bytes.Replace(s.Meta, []byte(`"schema":2`), []byte(`"schema":3`), 1) }, ErrNewer},
+		"a newer version":  {func(s *Source) { s.Meta = bytes.Replace(s.Meta, []byte(`"schema":3`), []byte(`"schema":4`), 1) }, ErrNewer},
 		"a duplicate name": {func(s *Source) { s.Data = bytes.Replace(s.Data, []byte(`{`), []byte(`{"regime":"x",`), 1) }, ErrMalformed},
 		"a duplicate figure": {func(s *Source) {
 			s.Data = bytes.Replace(s.Data, []byte(`"figures":{`), []byte(`"figures":{"installed":1,`), 1)
@@ -152,9 +152,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"half of it":         {func(s *Source) { s.Data = s.Data[:len(s.Data)/2] }, ErrMalformed},
 		"no meta":            {func(s *Source) { s.Meta = nil }, ErrMalformed},
 		"a meta member more": {func(s *Source) { s.Meta = bytes.Replace(s.Meta, []byte(`{`), []byte(`{"x":1,`), 1) }, ErrMalformed},
-		"schema zero":        {func(s *Source) { s.Meta = bytes.Replace(s.Meta, []byte(`"schema":2`), []byte(`"schema":0`), 1) }, ErrMalformed},
-		"version 1 of bytes of version 2": {func(s *Source) {
-			s.Meta = bytes.Replace(s.Meta, []byte(`"schema":2`), []byte(`"schema":1`), 1)
+		"schema zero":        {func(s *Source) { s.Meta = bytes.Replace(s.Meta, []byte(`"schema":3`), []byte(`"schema":0`), 1) }, ErrMalformed},
+		"version 1 of bytes of version 3": {func(s *Source) {
+			s.Meta = bytes.Replace(s.Meta, []byte(`"schema":3`), []byte(`"schema":1`), 1)
 		}, ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,11 +72,13 @@ func samples() []domain.Event {
 		domain.ReportSubmitted{Regime: sampleKey.Regime, Form: sampleKey.Form, FormVersion: 2, Unit: sampleKey.Unit, Date: sampleKey.Date, Figures: filed.Figures,
 			Note: "Mẫu số giảm vì đã loại máy trùng “2 SIM”; đã đối chiếu với 6 khu phố.\nNgười đối chiếu: tổ công nghệ.", Digest: sampleDigest(filed),
 			Due: at("2021-02-08T07:00:00Z"), RegimeVersion: 1, Timeliness: domain.Late,
-			Findings: []domain.Finding{{Rule: domain.FindingDenominator, RuleVersion: 1, Field: "smartphone_users", Was: 9500, Is: 8123}, {Rule: domain.FindingRepeat, RuleVersion: 1}}},
+			Findings: []domain.Finding{{Rule: domain.FindingDenominator, RuleVersion: 1, Field: "smartphone_users", Was: 9500, Is: 8123}, {Rule: domain.FindingRepeat, RuleVersion: 1}},
+			Statement: `{"decision":"file","note":"…"}`, Signature: &domain.Signature{Method: "ed25519", Credential: "bWF5", Signature: "MEUCIQ"}},
 		domain.ReportCorrected{Regime: sampleKey.Regime, Form: sampleKey.Form, FormVersion: 2, Unit: sampleKey.Unit, Date: sampleKey.Date, Version: 2, Replaces: 1,
 			ReplacesDigest: sampleDigest(filed), Correction: domain.CorrectionContent, Reason: "Đếm trùng 9 người", Figures: corrected.Figures, Note: "Đã rà soát",
 			Digest: sampleDigest(corrected), Findings: []domain.Finding{{Rule: domain.FindingFall, RuleVersion: 1, Field: "installed", Was: 4410, Is: 4401}},
-			Children: corrected.Children, Missing: []domain.UnitCode{"25902"}},
+			Children: corrected.Children, Missing: []domain.UnitCode{"25902"},
+			Statement: `{"decision":"correct","note":"…"}`, Signature: &domain.Signature{Method: "ed25519", Credential: "bWF5", Signature: "MEUCIQ"}},
 		domain.ReportReturned{Version: 1, Digest: sampleDigest(filed), Reason: "Thiếu khu phố 3", ReturnedBy: "p_1"},
 		domain.ReportSignedOff{Version: 2, Digest: sampleDigest(corrected), Signer: "p_2", Capacity: domain.CapacityKT, Title: "Phó Chủ tịch", Authority: "uq_1",
 			Statement: `{"capacity":"KT","digest":"…"}`, CheckpointSeen: "answerable.example/ledger\n42\nq1b2c3=\n",
@@ -98,10 +100,21 @@ func samples() []domain.Event {
 // sampleOf is the meaning of the golden sample of one version. The sample of ReportSubmitted version 1 was filed under
 // version 1 of its form too: reading it keeps that form and its digest, and adds no figure.
 func sampleOf(current domain.Event, version int) domain.Event {
-	if e, ok := current.(domain.ReportSubmitted); ok && version == 1 {
-		e.FormVersion = 1
-		e.Figures = domain.Figures{"smartphone_users": 8123, "installed": 4410, "new_today": 312}
-		e.Digest = sampleDigest(domain.Content{FormVersion: 1, Figures: e.Figures})
+	switch e := current.(type) {
+	case domain.ReportSubmitted:
+		if version < 3 { // no machine signed yet
+			e.Statement, e.Signature = "", nil
+		}
+		if version == 1 {
+			e.FormVersion = 1
+			e.Figures = domain.Figures{"smartphone_users": 8123, "installed": 4410, "new_today": 312}
+			e.Digest = sampleDigest(domain.Content{FormVersion: 1, Figures: e.Figures})
+		}
+		return e
+	case domain.ReportCorrected:
+		if version < 2 {
+			e.Statement, e.Signature = "", nil
+		}
 		return e
 	}
 	return current

@@ -20,6 +20,8 @@ func hopFrom(kind string, version int) (hop, bool) {
 		return lateBecomesTimeliness, true
 	case kind == "ReportIssued" && version == 1:
 		return pinsBecomeVersions, true
+	case kind == "ReportSubmitted" && version == 2, kind == "ReportCorrected" && version == 1:
+		return unsigned, true
 	}
 	return nil, false
 }
@@ -81,6 +83,10 @@ func pinsBecomeVersions(data jsontext.Value) (jsontext.Value, error) {
 		return json.Marshal(parts)
 	})
 }
+
+// unsigned: from version 3 of ReportSubmitted and 2 of ReportCorrected on, a filing may carry the signature of the machine
+// that sent it. None did before.
+func unsigned(data jsontext.Value) (jsontext.Value, error) { return data, nil }
 
 // renamed copies an object with one member, which must be there, under a new name and with a new value. The other
 // members keep their order and their bytes.

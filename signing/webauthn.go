@@ -64,6 +64,8 @@ func (c ClientData) Check(ceremony string, challenge []byte, origins []string) e
 		return Refuse(ErrStatement, CodeChallenge, "the challenge signed is %q, that of another statement", c.Challenge)
 	case c.CrossOrigin || c.TopOrigin != "":
 		return Refuse(ErrPolicy, CodeCrossOrigin, "signed in a frame inside %q", c.TopOrigin)
+	case len(origins) == 0:
+		return Refuse(ErrPolicy, CodePolicyIncomplete, "the policy names no site")
 	case !slices.Contains(origins, c.Origin):
 		return Refuse(ErrPolicy, CodeOrigin, "signed on %q", c.Origin)
 	}

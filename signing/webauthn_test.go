@@ -79,7 +79,7 @@ func TestWebAuthnAttacks(t *testing.T) {
 		"not UTF-8":                      {with: func(a *authenticator) { a.more = ",\"x\":\"\xff\"" }, kind: ErrMalformed, code: CodeClientData},
 		"wrong key":                      {with: func(a *authenticator) { a.key = newP256(t) }, kind: ErrSignature, code: CodeWrongSignature},
 		"key of another kind":            {with: func(a *authenticator) { a.key = newEd25519(t) }, kind: ErrSignature, code: CodeWrongSignature},
-		"policy without origins":         {policy: func(p *Policy) { p.Origins = nil }, kind: ErrPolicy, code: CodeOrigin},
+		"policy without origins":         {policy: func(p *Policy) { p.Origins = nil }, kind: ErrPolicy, code: CodePolicyIncomplete},
 		"policy without relying parties": {policy: func(p *Policy) { p.RPIDs = nil }, kind: ErrPolicy, code: CodeRelyingParty},
 		"another credential":             {after: func(s *Signature) { s.Credential = "a2V5LTI" }, kind: ErrCredential, code: CodeOtherCredential},
 		"another method":                 {after: func(s *Signature) { s.Method = MethodEd25519 }, kind: ErrCredential, code: CodeOtherCredential},

@@ -66,6 +66,7 @@ type bundleReport struct {
 	Judged   judged
 	SignOffs int // recorded
 	Signed   int // of them, with a signature that holds
+	Filed    int // versions of reports that a machine signed, with a signature that holds
 	Unjudged int // of them, with a signature that the given options cannot judge (no site or no root named)
 	Answers  int // records compared with the entries
 }

@@ -46,6 +46,7 @@ type version struct {
 	Version int              `json:"version"` // 0 in a ReportSubmitted
 	Digest  string           `json:"digest"`
 	Figures map[string]int64 `json:"figures"`
+	filed
 }
 
 // payload reads an entry's content; false when it was not opened.
@@ -112,6 +113,12 @@ func (b *bundle) signOffs() error {
 	for i := range b.r.Manifest.Entries {
 		e := &b.r.Manifest.Entries[i]
 		var x signOff
+		if e.Kind == "ReportSubmitted" || e.Kind == "ReportCorrected" {
+			if err := b.filing(e, enrolments, revocations, nonces); err != nil {
+				return &transparency.Fault{Index: e.Index, Place: e.place(), Err: err}
+			}
+			continue
+		}
 		if e.Kind != "ReportSignedOff" {
 			continue
 		}
@@ -160,16 +167,21 @@ func (b *bundle) signOff(e *bundleEntry, x signOff, v version, o *offices, enrol
 		return fmt.Errorf("its nonce %q was used before: a signature was replayed: %w", s.Nonce, errBundle)
 	}
 	nonces[s.Nonce] = true
-	standing, err := signing.CredentialAt(x.Signer, x.Signature.Credential, enrolments, revocations, uint64(e.Index))
+	return b.signature(e, x.Signer, x.Statement, *x.Signature, &b.r.Signed, enrolments, revocations)
+}
+
+// signature checks a signature by a key that its signer had in force at that entry, and counts it where it holds.
+func (b *bundle) signature(e *bundleEntry, signer, statement string, s signing.Signature, holds *int, enrolments []signing.Enrolment, revocations []signing.Revocation) error {
+	standing, err := signing.CredentialAt(signer, s.Credential, enrolments, revocations, uint64(e.Index))
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, transparency.ErrSignature)
 	}
 	p := b.signing
 	p.At = e.verdict.Leaf.ReceivedAt
-	_, err = signing.Verify(standing.Credential, []byte(x.Statement), *x.Signature, p)
+	_, err = signing.Verify(standing.Credential, []byte(statement), s, p)
 	switch {
 	case err == nil:
-		b.r.Signed++
+		*holds++
 	case signing.CodeOf(err) == signing.CodePolicyIncomplete:
 		b.r.Unjudged++
 	case errors.Is(err, signing.ErrMalformed), errors.Is(err, signing.ErrSignature), errors.Is(err, signing.ErrStatement), errors.Is(err, signing.ErrPolicy), errors.Is(err, signing.ErrCredential):

@@ -49,7 +49,7 @@ func (c *verifyCmd) bundle(e *env, p *transparency.Policy, raw []byte) error {
 	} else if err := json.NewEncoder(e.out).Encode(map[string]any{
 		"ok": r.Level >= wanted, "verdict": r.Level.String(), "wanted": wanted.String(), "origin": r.Manifest.Origin, "unit": r.Manifest.Unit,
 		"from": r.Manifest.From, "to": r.Manifest.To, "entries": len(r.Manifest.Entries), "opened": r.Opened, "judged": r.Judged,
-		"sign_offs": r.SignOffs, "signed": r.Signed, "signatures_not_judged": r.Unjudged, "answers": r.Answers,
+		"sign_offs": r.SignOffs, "signed": r.Signed, "filings_signed": r.Filed, "signatures_not_judged": r.Unjudged, "answers": r.Answers,
 	}); err != nil {
 		return err
 	}
@@ -99,6 +99,9 @@ func (e *env) printBundle(r bundleReport, wanted transparency.Level) {
 	j := r.Judged
 	row(w.judged, fmt.Sprintf(w.judgedOf, j.Obligations, j.OnTime, j.Late, j.Missing, j.Exempt, j.Unknown))
 	row(w.bundleSigned, fmt.Sprintf(w.bundleSignedOf, r.SignOffs, r.Signed))
+	if r.Filed > 0 {
+		row(w.bundleFiled, fmt.Sprint(r.Filed))
+	}
 	if r.Unjudged > 0 {
 		row(w.bundleUnjudged, fmt.Sprint(r.Unjudged))
 	}

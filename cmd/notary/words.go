@@ -19,8 +19,8 @@ type words struct {
 	// Verdicts of audit.
 	auditGood, auditPartly, auditUnwitnessed, auditNoWitness string
 	// Verdicts of verify on a bundle, and its rows.
-	bundleWitnessed, bundleLogged, bundlePending                             string
-	bundleAbout, bundleSigned, bundleSignedOf, bundleUnjudged, bundleAnswers string
+	bundleWitnessed, bundleLogged, bundlePending                                          string
+	bundleAbout, bundleSigned, bundleSignedOf, bundleFiled, bundleUnjudged, bundleAnswers string
 	// A fault.
 	bad, reason, place, detail string
 	kinds                      map[string]string
@@ -82,7 +82,7 @@ var vietnamese = words{
 	bundleWitnessed: "HỒ SƠ ĐÚNG: cả %d bản ghi đều có trong sổ và đã có đủ nhân chứng.",
 	bundleLogged:    "HỒ SƠ ĐÚNG VỚI CHỮ KÝ: cả %d bản ghi đều có trong sổ; chính sách này không hỏi nhân chứng nào.",
 	bundlePending:   "HỒ SƠ CHƯA ĐỦ: các phần khớp nhau, nhưng trong %d bản ghi có bản chưa vào sổ hoặc chưa đủ nhân chứng.",
-	bundleAbout:     "Đơn vị, ngày", bundleSigned: "Ký duyệt", bundleSignedOf: "%d, trong đó %d có chữ ký số đúng", bundleUnjudged: "Chữ ký chưa xét được (thiếu --site hoặc --roots)",
+	bundleAbout:     "Đơn vị, ngày", bundleSigned: "Ký duyệt", bundleSignedOf: "%d, trong đó %d có chữ ký số đúng", bundleFiled: "Báo cáo do máy của đơn vị ký, chữ ký đúng", bundleUnjudged: "Chữ ký chưa xét được (thiếu --site hoặc --roots)",
 	bundleAnswers: "Kết luận của sổ đã đối chiếu",
 
 	bad: "KHÔNG HỢP LỆ.", reason: "Lý do", place: "Chỗ sai đầu tiên", detail: "Chi tiết",
@@ -129,7 +129,7 @@ var english = words{
 	bundleWitnessed: "THE BUNDLE HOLDS: all %d entries are in the log and witnessed.",
 	bundleLogged:    "THE BUNDLE MATCHES ITS SIGNATURES: all %d entries are in the log; this policy asks no witness.",
 	bundlePending:   "NOT PROVEN YET: the parts agree, and of %d entries some are not in the log yet or not witnessed yet.",
-	bundleAbout:     "Unit, days", bundleSigned: "Sign-offs", bundleSignedOf: "%d, of them %d with a signature that holds", bundleUnjudged: "Signatures not judged (--site or --roots is missing)",
+	bundleAbout:     "Unit, days", bundleSigned: "Sign-offs", bundleSignedOf: "%d, of them %d with a signature that holds", bundleFiled: "Reports signed by the unit's machine, with a signature that holds", bundleUnjudged: "Signatures not judged (--site or --roots is missing)",
 	bundleAnswers: "Readings of the ledger compared",
 
 	bad: "NOT VALID.", reason: "Reason", place: "First bad place", detail: "Detail",

@@ -1,4 +1,4 @@
-// Package enrolled decides whether a sign-off is signed as it must be: by a key that its signer has enrolled and that is in
+// Package enrolled decides whether a sign-off, or what a machine files, is signed as it must be: by a key that its signer has enrolled and that is in
 // force now.
 //
 // Its promise: a sign-off it lets through is unsigned because none is wanted, or carries a signature that anybody can check
@@ -59,7 +59,7 @@ func New(c Config, path func(string) string) (*Judge, error) {
 	return j, nil
 }
 
-// Check refuses a sign-off whose signature is wanted and missing, or not by a key that the signer has in force. at is when
+// Check refuses an act whose signature is wanted and missing, or not by a key that the signer has in force. at is when
 // it was received.
 func (j *Judge) Check(signer domain.Person, statement string, s *domain.Signature, at time.Time) error {
 	if s == nil {
