@@ -122,6 +122,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(x, r)
 }
 
+// OpenAPI is the document that describes the API, as it is served.
+func (h *Handler) OpenAPI() []byte { return h.openapi }
+
 // CloseFeeds ends the feeds of events, which otherwise end only when their readers go: a server that shuts down waits for
 // every other request and not for them.
 func (h *Handler) CloseFeeds() { h.closingOnce.Do(func() { close(h.closing) }) }

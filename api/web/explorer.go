@@ -249,7 +249,7 @@ func (h *Handler) upcast(e eventlog.Recorded, p *ui.Event) {
 // indented is a JSON text for people; what is none is shown as it is.
 func indented(text []byte) string {
 	v := jsontext.Value(slices.Clone(text))
-	if err := v.Indent(); err != nil {
+	if err := v.Indent(jsontext.WithIndent("  ")); err != nil {
 		return strings.ToValidUTF8(string(text), "\ufffd")
 	}
 	return string(v)

@@ -139,6 +139,9 @@ func (c *call) operateNav() []ui.NavItem {
 			out = append(out, ui.NavItem{Path: n.path, Title: n.title})
 		}
 	}
+	if c.actor.Has(domain.RoleAdmin, "") {
+		out = append(out, ui.NavItem{Path: "/tokens", Title: "tokens"})
+	}
 	for _, g := range c.actor.Grants {
 		if g.Role == domain.RoleHead && g.Unit != "" {
 			out = append(out, ui.NavItem{Path: "/organisation/" + url.PathEscape(string(g.Unit)), Title: "my_office"})

@@ -159,18 +159,7 @@ Example:
 }
 
 func (c configCmd) Run(a *app) error {
-	defaults := map[string]string{"listen": defaultListen, "lang": "auto", "log_level": "warn", "seed": fmt.Sprint(defaultSeed)}
-	type row struct {
-		Key    string `json:"key"`
-		Value  string `json:"value"`
-		Source string `json:"source"`
-		Help   string `json:"help"`
-	}
-	var rows []row
-	for _, k := range known {
-		v, source := a.settings.at(k.key, defaults[k.key])
-		rows = append(rows, row{k.key, hidePassword(v), source, k.help})
-	}
+	rows := a.settingRows()
 	if c.JSON {
 		return a.printJSON(map[string]any{"file": a.settings.file, "settings": rows})
 	}
@@ -180,6 +169,25 @@ func (c configCmd) Run(a *app) error {
 		t.row(r.Key, r.Value, r.Source, r.Help)
 	}
 	return t.flush()
+}
+
+// settingRow is a setting as it may be shown.
+type settingRow struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+	Help   string `json:"help"`
+}
+
+// settingRows lists every setting, without passwords.
+func (a *app) settingRows() []settingRow {
+	defaults := map[string]string{"listen": defaultListen, "lang": "auto", "log_level": "warn", "seed": fmt.Sprint(defaultSeed)}
+	var rows []settingRow
+	for _, k := range known {
+		v, source := a.settings.at(k.key, defaults[k.key])
+		rows = append(rows, settingRow{k.key, hidePassword(v), source, k.help})
+	}
+	return rows
 }
 
 // newLogger writes one JSON line per event to w. Nothing is sampled: a line that is missing tells nothing.

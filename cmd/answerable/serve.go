@@ -100,7 +100,9 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	if err != nil {
 		return err
 	}
-	site, err := a.withPages(n, state, how, place.Signing, handler)
+	look := a.newInspection(n, proof, place)
+	defer look.close()
+	site, err := a.withPages(n, state, look, how, place.Signing, handler)
 	if err != nil {
 		return err
 	}

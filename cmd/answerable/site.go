@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/accounts"
+	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/api/web"
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
@@ -40,7 +41,7 @@ func signingAt(c enrolled.Config, site string) (enrolled.Config, error) {
 }
 
 // withPages puts the people's pages before the API.
-func (a *app) withPages(n *node, state *appstate.State, how serving, signing enrolled.Config, api http.Handler) (http.Handler, error) {
+func (a *app) withPages(n *node, state *appstate.State, look *inspection, how serving, signing enrolled.Config, api *api.Handler) (http.Handler, error) {
 	if how.site == "" {
 		a.logger.Warn("the people's pages are not served: name the address their browsers use with --site", zap.String("data", n.dir))
 		return api, nil
@@ -50,7 +51,7 @@ func (a *app) withPages(n *node, state *appstate.State, how serving, signing enr
 		return nil, err
 	}
 	return web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: api,
-		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence})
+		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence, Checkpoint: look.checkpoint, Operate: look.operate(how.site, api.OpenAPI())})
 }
 
 // pagesOf is how a node's pages are served.

@@ -27,20 +27,34 @@ func (a *app) verifyEvidence(ctx context.Context, dir string, log eventlog.Log) 
 	if err := r.tree.Check(ctx, treestore.CheckOptions{Policy: r.policy}); err != nil {
 		return 0, err
 	}
-	return r.tree.Size(), r.checkGuard(ctx)
+	entries = r.tree.Size()
+	for try := 0; ; try++ {
+		// The server goes on signing while this one reads: a guard that is ahead of what was opened is looked at again.
+		if err = r.checkGuard(ctx); !errors.Is(err, transparency.ErrFork) || try == 3 {
+			return entries, err
+		}
+		fresh, err := a.openEvidenceReader(ctx, dir, log)
+		if err != nil || fresh == nil {
+			return entries, err
+		}
+		if err := r.tree.Close(); err != nil {
+			return entries, errors.Join(err, fresh.tree.Close())
+		}
+		r = fresh
+	}
 }
 
 // checkGuard compares the second copy of the last signed checkpoint with the tree. It may be a step ahead of the
 // checkpoints kept, never of the entries: those were durable before it was signed.
 func (r *evidenceReader) checkGuard(ctx context.Context) error {
 	path := r.place.path(r.place.Guard)
+	latest, signed, err := r.tree.Latest(ctx) // before the guard, which is swapped first: what is signed meanwhile is no disagreement
+	if err != nil {
+		return err
+	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("evidence: the guard: %w", err)
-	}
-	latest, signed, err := r.tree.Latest(ctx)
-	if err != nil {
-		return err
 	}
 	if len(b) == 0 {
 		if signed {

@@ -55,6 +55,13 @@ func (c verifyCmd) Run(a *app) (err error) {
 	if err == nil {
 		entries, err = a.verifyEvidence(a.ctx, dir, log)
 	}
+	if a.ctx.Err() == nil {
+		outcome := verified{At: a.now(), OK: err == nil, Events: v.events, Entries: entries}
+		if err != nil {
+			outcome.Fault = err.Error()
+		}
+		outcome.remember(a, dir)
+	}
 	if c.JSON && a.ctx.Err() == nil {
 		out := map[string]any{"ok": err == nil, "events": v.events, "streams": len(v.next), "entries": entries}
 		if err != nil {
@@ -93,7 +100,7 @@ func newLogCheck(r *schemas.Registry) *logCheck {
 }
 
 // check stops at the first bad place.
-func (v *logCheck) check(ctx context.Context, log eventlog.Log, p *progress) error {
+func (v *logCheck) check(ctx context.Context, log eventlog.Log, p interface{ at(done int64) }) error {
 	for b, err := range log.Follow(ctx, eventlog.Position{}, eventlog.Filter{}, eventlog.FollowOptions{}) {
 		if err != nil {
 			return err
