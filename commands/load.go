@@ -160,7 +160,16 @@ type roster struct {
 }
 
 // refresh reads what was recorded since the last call.
-func (r *roster) refresh(ctx context.Context, log eventFollower) error {
+func (r *roster) refresh(ctx context.Context, log Log) error {
+	// Whatever stands at or before the head, read first, has been yielded when the follower has caught up: the next call
+	// goes on from there, and not from the last unit, which may lie a million reports back.
+	head, err := log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("commands: list units and regimes: %w", err)
+	}
+	if head.Compare(r.after) <= 0 {
+		return nil
+	}
 	filter := eventlog.Filter{Prefixes: []string{domain.CategoryUnit + "-", domain.CategoryRegime + "-"}}
 	for b, err := range log.Follow(ctx, r.after, filter, eventlog.FollowOptions{}) {
 		if err != nil {
@@ -180,6 +189,9 @@ func (r *roster) refresh(ctx context.Context, log eventFollower) error {
 			r.after = e.Position
 		}
 		if b.CaughtUp {
+			if r.after.Compare(head) < 0 {
+				r.after = head
+			}
 			break
 		}
 	}
