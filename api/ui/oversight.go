@@ -1,7 +1,11 @@
 package ui
 
 import (
+	"html"
+	"html/template"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
@@ -35,7 +39,6 @@ type Search struct {
 	Breaches []BreachItem
 	Records  []Answer
 	Next     string
-	Cut      bool // there was more than is searched at once
 }
 
 // BreachItem is a breach in a list.
@@ -58,31 +61,69 @@ type Grid struct {
 	Forms      []Choice
 	AtDeadline bool
 	Days       []domain.Date
-	Rows       []GridRow
+	Areas      []GridArea
 	Totals     []GridTotal // by day
 	All        GridTotal
 	Place      string
+	links      []gridLink
+}
+
+// GridArea is the units that report through one.
+type GridArea struct {
+	Area  domain.UnitCode // "" are those that report directly
+	Name  string
+	Rows  []GridRow
+	Total GridTotal
 }
 
 // GridRow is a unit's obligation over the days.
 type GridRow struct {
 	Unit      domain.UnitCode
 	UnitName  string
-	Parent    domain.UnitCode
-	Form      domain.FormID
 	FormTitle string
-	Cells     []GridCell
+	Cells     []GridCell // by day
 	Total     GridTotal
 }
 
-// GridCell is a unit's day; nothing is owed when Owed is false.
+// GridCell is a unit's day; Status "" is one on which nothing is owed.
 type GridCell struct {
-	Date      domain.Date
-	Owed      bool
-	Mark      string
-	Class     string
-	Status    string
+	Status    domain.Status
 	Corrected bool
+	Doubtful  bool // not determinable
+}
+
+// Line is the cells of a row. They are written without a template, which would take longer for the four thousand cells of a
+// grid than everything else: each holds words of this package, and an address.
+func (p Grid) Line(r GridRow) template.HTML {
+	var b strings.Builder
+	for i, c := range r.Cells {
+		if c.Status == "" || i >= len(p.links) {
+			b.WriteString("<td></td>")
+			continue
+		}
+		row := projections.ComplianceRow{Status: c.Status, Determinable: !c.Doubtful}
+		link := p.links[i]
+		b.WriteString(`<td><a class="` + html.EscapeString(p.Class(row)) + `" href="` + html.EscapeString(link.before) + url.PathEscape(string(r.Unit)) + html.EscapeString(link.after) + `">` + html.EscapeString(p.Mark(row)))
+		if c.Corrected {
+			b.WriteByte('*')
+		}
+		b.WriteString(`<span class="words"> ` + html.EscapeString(p.Status(row)) + `</span></a></td>`)
+	}
+	return template.HTML(b.String())
+}
+
+// Columns is how wide the grid is.
+func (p Grid) Columns() int { return len(p.Days) + 3 }
+
+// gridLink is the address of a day's reports, around the unit.
+type gridLink struct{ before, after string }
+
+// Linked makes the addresses of the grid's days.
+func (p *Grid) Linked() {
+	for _, d := range p.Days {
+		before, after, _ := strings.Cut(p.ReportLink("UNIT", d), "UNIT")
+		p.links = append(p.links, gridLink{before, after})
+	}
 }
 
 // GridTotal counts obligations that are not exempt.

@@ -163,7 +163,6 @@ var peopleTexts = map[string]domain.Wording{
 	"what.out_of_date":  {Vi: "tổng hợp đã cũ", En: "consolidation out of date"},
 	"any":               {Vi: "tất cả", En: "any"},
 	"results":           {Vi: "Kết quả", En: "Results"},
-	"search_cut":        {Vi: "Còn nữa: hãy thu hẹp khoảng ngày.", En: "There is more: narrow the days."},
 	"access":            {Vi: "Nhật ký truy cập", En: "Access log"},
 	"access_help":       {Vi: "Ai đã hỏi gì, lúc nào. Thanh tra thấy phần của mình; quản trị thấy tất cả.", En: "Who asked for what, when. Inspectors see their own; administrators see everybody's."},
 	"at_time":           {Vi: "Lúc", En: "At"},
@@ -230,4 +229,5 @@ var peopleTexts = map[string]domain.Wording{
 	"live_on":              {Vi: "Trang tự cập nhật khi có báo cáo mới.", En: "This page updates itself when a report comes in."},
 	"live_lost":            {Vi: "Mất kết nối; đang thử lại. Số liệu có thể đã cũ.", En: "The connection was lost; trying again. The figures may be old."},
 	"live_ended":           {Vi: "Trang không tự cập nhật nữa. Tải lại để xem số liệu mới.", En: "This page no longer updates itself. Load it again for new figures."},
+	"received_rate":        {Vi: "Tỷ lệ đã nhận", En: "Received"},
 }

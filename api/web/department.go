@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/commands"
@@ -36,46 +35,15 @@ func (h *Handler) gridPage(c *call) error {
 			p.Days = append(p.Days, d)
 		}
 	}
-	var rows []projections.ComplianceRow
-	read := func(from, to domain.Date, known *time.Time) error {
-		for after := ""; ; {
-			page, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: from, To: to, Parent: p.Area, Form: p.Form, KnownAt: known, After: after, Limit: projections.MaxLimit})
-			if err != nil {
-				return err
-			}
-			rows = append(rows, page.Rows...)
-			p.Place = page.Place
-			if after = page.Next; after == "" {
-				return nil
-			}
-		}
+	if n := len(p.Days); n > 0 {
+		to = p.Days[n-1]
 	}
-	if !p.AtDeadline {
-		err = read(from, to, f.KnownAt)
-	} else {
-		for _, d := range p.Days {
-			var day domain.Day
-			if day, err = h.Ledger.Day(c.ctx, r.ID, d); err != nil {
-				return err
-			}
-			if day.Opened == nil {
-				continue
-			}
-			due := time.Time{}
-			for _, duty := range day.Opened.Duties {
-				if duty.Due.After(due) {
-					due = duty.Due
-				}
-			}
-			if err = read(d, d, &due); err != nil {
-				return err
-			}
-		}
-	}
+	grid, err := h.Views.Grid(c.ctx, projections.GridQuery{Regime: r.ID, From: from, To: to, Parent: p.Area, Form: p.Form, KnownAt: f.KnownAt, AtDeadline: p.AtDeadline})
 	if err != nil {
 		return err
 	}
-	h.fillGrid(&p, f, rows)
+	p.Place = grid.Place
+	h.fillGrid(&p, f, grid.Rows)
 	for _, form := range h.Registry.Forms() {
 		if slices.ContainsFunc(r.Rules().Duties, func(d domain.Duty) bool { return d.Form == form.ID }) {
 			p.Forms = append(p.Forms, ui.Choice{Value: string(form.ID), Text: f.Word(form.Title)})
@@ -87,46 +55,46 @@ func (h *Handler) gridPage(c *call) error {
 	return c.renderLive(p)
 }
 
-func (h *Handler) fillGrid(p *ui.Grid, f ui.Frame, rows []projections.ComplianceRow) {
-	type line struct {
-		unit domain.UnitCode
-		form domain.FormID
-	}
+func (h *Handler) fillGrid(p *ui.Grid, f ui.Frame, rows []projections.GridRow) {
+	p.Linked()
 	column := make(map[domain.Date]int, len(p.Days))
 	for i, d := range p.Days {
 		column[d] = i
 	}
-	at := map[line]int{}
 	p.Totals = make([]ui.GridTotal, len(p.Days))
-	for _, row := range rows {
-		i, ok := column[row.Date]
-		if !ok {
-			continue
-		}
-		k := line{row.Unit, row.Form}
-		n, ok := at[k]
-		if !ok {
-			n = len(p.Rows)
-			at[k] = n
-			p.Rows = append(p.Rows, ui.GridRow{Unit: row.Unit, UnitName: row.UnitName, Parent: row.Parent, Form: row.Form, FormTitle: h.formTitle(f, row.Form), Cells: make([]ui.GridCell, len(p.Days))})
-		}
-		corrected := row.Version > 1
-		p.Rows[n].Cells[i] = ui.GridCell{Date: row.Date, Owed: true, Mark: f.Mark(row), Class: f.Class(row), Status: f.Status(row), Corrected: corrected}
-		for _, t := range []*ui.GridTotal{&p.Totals[i], &p.Rows[n].Total, &p.All} {
-			if row.Status != domain.StatusExempt {
-				t.Expected++
-			}
-			if row.Determinable && (row.Status == domain.StatusOnTime || row.Status == domain.StatusLate) {
-				t.Received++
-			}
-			if row.Determinable && row.Status == domain.StatusOnTime {
-				t.OnTime++
-			}
-		}
-	}
-	slices.SortStableFunc(p.Rows, func(a, b ui.GridRow) int {
+	slices.SortStableFunc(rows, func(a, b projections.GridRow) int {
 		return cmp.Or(cmp.Compare(a.Parent, b.Parent), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Form, b.Form))
 	})
+	titles := map[domain.FormID]string{}
+	for _, row := range rows {
+		if n := len(p.Areas); n == 0 || p.Areas[n-1].Area != row.Parent {
+			p.Areas = append(p.Areas, ui.GridArea{Area: row.Parent, Name: row.Area})
+		}
+		if titles[row.Form] == "" {
+			titles[row.Form] = h.formTitle(f, row.Form)
+		}
+		area := &p.Areas[len(p.Areas)-1]
+		line := ui.GridRow{Unit: row.Unit, UnitName: row.UnitName, FormTitle: titles[row.Form], Cells: make([]ui.GridCell, len(p.Days))}
+		for _, cell := range row.Cells {
+			i, ok := column[cell.Date]
+			if !ok {
+				continue
+			}
+			line.Cells[i] = ui.GridCell{Status: cell.Status, Corrected: cell.Version > 1, Doubtful: !row.Determinable}
+			for _, t := range []*ui.GridTotal{&p.Totals[i], &line.Total, &area.Total, &p.All} {
+				if cell.Status != domain.StatusExempt {
+					t.Expected++
+				}
+				if row.Determinable && (cell.Status == domain.StatusOnTime || cell.Status == domain.StatusLate) {
+					t.Received++
+				}
+				if row.Determinable && cell.Status == domain.StatusOnTime {
+					t.OnTime++
+				}
+			}
+		}
+		area.Rows = append(area.Rows, line)
+	}
 }
 
 // judgePage lists breaches, for the department to accept or to refuse an explanation.

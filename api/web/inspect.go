@@ -75,9 +75,6 @@ func (h *Handler) reportPage(c *call) error {
 	return c.render(http.StatusOK, p)
 }
 
-// maxSearched bounds the records a search by person or correction goes through: a month of a province. Chosen.
-const maxSearched = 5000
-
 // searchPage finds breaches, and reports by what came of them.
 func (h *Handler) searchPage(c *call) error {
 	f, err := c.frame("search")
@@ -97,6 +94,9 @@ func (h *Handler) searchPage(c *call) error {
 	if p.What == "" {
 		p.What = "breaches"
 	}
+	if !slices.Contains([]string{"breaches", string(projections.FindChanged), string(projections.FindDeputy), string(projections.FindHeadChanged), string(projections.FindOutOfDate)}, p.What) {
+		return errForm
+	}
 	if p.What == "breaches" {
 		page, err := h.Views.Breaches(c.ctx, projections.BreachQuery{Regime: r.ID, From: from, To: to, Unit: p.Unit, Kind: domain.BreachKind(p.Kind), Outcome: p.Outcome,
 			KnownAt: f.KnownAt, After: q.Get("cursor"), Limit: 200})
@@ -109,36 +109,14 @@ func (h *Handler) searchPage(c *call) error {
 		p.Next = page.Next
 		return c.render(http.StatusOK, p)
 	}
-	found := map[string]func(projections.AnswerRecord) bool{
-		// A version was recorded after the deadline, when one was there already.
-		"changed": func(a projections.AnswerRecord) bool { return a.HeadCorrect != nil && a.HeadCorrect.At.After(a.Due) },
-		"deputy": func(a projections.AnswerRecord) bool {
-			return a.SignOff != nil && a.SignOff.Capacity != domain.CapacityHead && a.SignOff.Capacity != domain.CapacityActing
-		},
-		"head_changed": func(a projections.AnswerRecord) bool {
-			return a.HeadDeadline.Person != nil && a.Answerable.Person != nil && a.HeadDeadline.Person.ID != a.Answerable.Person.ID
-		},
-		"out_of_date": func(a projections.AnswerRecord) bool { return len(a.OutOfDate) > 0 },
-	}[p.What]
-	if found == nil {
-		return errForm
+	page, err := h.Views.Search(c.ctx, projections.SearchQuery{Regime: r.ID, Unit: p.Unit, From: from, To: to, What: projections.Finding(p.What), KnownAt: f.KnownAt, After: q.Get("cursor"), Limit: 200})
+	if err != nil {
+		return err
 	}
-	for after, searched := "", 0; searched < maxSearched; {
-		page, err := h.Views.Answer(c.ctx, projections.AnswerQuery{Regime: r.ID, Unit: p.Unit, From: from, To: to, KnownAt: f.KnownAt, After: after, Limit: 500})
-		if err != nil {
-			return err
-		}
-		for _, record := range page.Records {
-			searched++
-			if found(record) {
-				p.Records = append(p.Records, ui.Answer{AnswerRecord: record, FormTitle: h.formTitle(f, record.Form)})
-			}
-		}
-		if after = page.Next; after == "" {
-			return c.render(http.StatusOK, p)
-		}
+	for _, record := range page.Records {
+		p.Records = append(p.Records, ui.Answer{AnswerRecord: record, FormTitle: h.formTitle(f, record.Form)})
 	}
-	p.Cut = true
+	p.Next = page.Next
 	return c.render(http.StatusOK, p)
 }
 

@@ -29,8 +29,10 @@ import (
 // Views is what the pages ask of the read side.
 type Views interface {
 	Compliance(ctx context.Context, q projections.ComplianceQuery) (projections.CompliancePage, error)
+	Grid(ctx context.Context, q projections.GridQuery) (projections.Grid, error)
 	History(ctx context.Context, q projections.HistoryQuery) (projections.History, error)
 	Answer(ctx context.Context, q projections.AnswerQuery) (projections.AnswerPage, error)
+	Search(ctx context.Context, q projections.SearchQuery) (projections.AnswerPage, error)
 	Breaches(ctx context.Context, q projections.BreachQuery) (projections.BreachPage, error)
 	Synthesis(ctx context.Context, q projections.SynthesisQuery) (projections.Synthesis, error)
 	SignOffQueue(ctx context.Context, q projections.SignOffQuery) (projections.QueuePage, error)

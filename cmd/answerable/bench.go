@@ -15,7 +15,7 @@ import (
 )
 
 type benchCmd struct {
-	Only    []string      `help:"Only these parts: append, rush, replay, query." enum:"append,rush,replay,query" placeholder:"PART"`
+	Only    []string      `help:"Only these parts: append, rush, replay, query, grid." enum:"append,rush,replay,query,grid" placeholder:"PART"`
 	Events  int           `help:"Events of the replayed log." default:"1000000"`
 	Units   int           `help:"Units of the rush at the deadline." default:"11000"`
 	Callers int           `help:"Connections of the rush." default:"256"`
@@ -31,6 +31,7 @@ func (benchCmd) Help() string {
 
 Examples:
   answerable bench --only append --during 1s
+  answerable bench --only grid
   answerable bench --out bench`
 }
 
@@ -43,6 +44,7 @@ type benchResult struct {
 	Rush    *rushResult    `json:"rush,omitempty"`
 	Replay  *replayResult  `json:"replay,omitempty"`
 	Query   []queryResult  `json:"query,omitempty"`
+	Pages   []pageResult   `json:"pages,omitempty"`
 }
 
 type machine struct {
@@ -80,8 +82,8 @@ func (c benchCmd) Run(a *app) (err error) {
 			return fmt.Errorf("bench rush: %w", err)
 		}
 	}
-	if wants("replay") || wants("query") {
-		if r.Replay, r.Query, err = c.replay(a, dir, wants("replay"), wants("query")); err != nil {
+	if wants("replay") || wants("query") || wants("grid") {
+		if err = c.replay(a, dir, wants, &r); err != nil {
 			return fmt.Errorf("bench replay: %w", err)
 		}
 	}
@@ -114,6 +116,13 @@ func (r benchResult) text() string {
 	}
 	for _, x := range r.Query {
 		fmt.Fprintf(&b, "%s at %d events: p50 %.2f ms, p99 %.2f ms (wanted 5)\n", x.Query, x.Events, x.P50ms, x.P99ms)
+	}
+	for _, x := range r.Pages {
+		wanted := ""
+		if x.WantedMs > 0 {
+			wanted = fmt.Sprintf(" (wanted %d)", x.WantedMs)
+		}
+		fmt.Fprintf(&b, "page, %s at %d events: first byte p50 %.0f ms, p99 %.0f ms%s, %d kB, %d kB on the line\n", x.Page, x.Events, x.P50ms, x.P99ms, wanted, x.Bytes/1000, x.Compressed/1000)
 	}
 	return b.String()
 }

@@ -39,32 +39,34 @@ type queryResult struct {
 // oneByOne is how many events are written one at a time to take that limit.
 const oneByOne = 4000
 
-func (c benchCmd) replay(a *app, dir string, replay, query bool) (_ *replayResult, _ []queryResult, err error) {
+// replay measures what is measured on the long log: the rebuild, the point queries, the pages.
+func (c benchCmd) replay(a *app, dir string, wants func(string) bool, out *benchResult) (err error) {
+	replay := wants("replay")
 	dir = filepath.Join(dir, "replay")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
+		return err
 	}
 	clock := &simulatedClock{}
 	clock.set(time.Date(2020, 1, 1, 1, 0, 0, 0, time.UTC))
 	n, err := a.openNode(a.ctx, dir, clock.now)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 	units := max(50, min(11000, c.Events/90))
 	p := province{regime: "bench", units: units, zone: "Asia/Ho_Chi_Minh", day: "2020-01-01", last: "2029-12-01"}
 	if err := p.setUp(a.ctx, n.ledger, clock.now); err != nil {
-		return nil, nil, err
+		return err
 	}
 	progress := a.progress("events for the replay", int64(c.Events))
 	day, days := p.day, 0
 	for events := 0; events < c.Events; days++ {
 		opens, err := n.openBenchDay(a.ctx, clock, p, day)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		if err := n.benchReports(a.ctx, clock, p, day, opens, days, units); err != nil {
-			return nil, nil, err
+			return err
 		}
 		events += 2*units + 1
 		day = day.AddDays(1)
@@ -73,7 +75,7 @@ func (c benchCmd) replay(a *app, dir string, replay, query bool) (_ *replayResul
 	progress.done()
 	head, err := n.log.Head(a.ctx)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	r := &replayResult{Events: int64(head.Commit)}
 	var decodes, rebuilds, shares []float64
@@ -85,13 +87,13 @@ func (c benchCmd) replay(a *app, dir string, replay, query bool) (_ *replayResul
 		began := time.Now()
 		if replay {
 			if err := decodeAll(a.ctx, n.log); err != nil {
-				return nil, nil, err
+				return err
 			}
 			decodes = append(decodes, float64(r.Events)/time.Since(began).Seconds())
 		}
 		began = time.Now()
 		if err := n.views.Rebuild(a.ctx, nil); err != nil {
-			return nil, nil, err
+			return err
 		}
 		rebuilds = append(rebuilds, float64(r.Events)/time.Since(began).Seconds())
 		if replay {
@@ -99,20 +101,25 @@ func (c benchCmd) replay(a *app, dir string, replay, query bool) (_ *replayResul
 		}
 	}
 	r.DecodePerSecond, r.PerSecond, r.Share = median(decodes), median(rebuilds), median(shares)
-	var queries []queryResult
-	if query {
-		if queries, err = pointQueries(a.ctx, n.views, p, days, r.Events); err != nil {
-			return nil, nil, err
+	if wants("query") {
+		if out.Query, err = pointQueries(a.ctx, n.views, p, days, r.Events); err != nil {
+			return err
+		}
+	}
+	if wants("grid") {
+		if out.Pages, err = a.pages(n, p, day.AddDays(-1), days, r.Events); err != nil {
+			return err
 		}
 	}
 	if !replay {
-		return nil, queries, nil
+		return nil
 	}
 	if r.OneByOnePerSecond, err = a.oneByOne(n, clock, p, day, days); err != nil {
-		return nil, nil, err
+		return err
 	}
 	r.TimesOneByOne = r.PerSecond / r.OneByOnePerSecond
-	return r, queries, nil
+	out.Replay = r
+	return nil
 }
 
 // openBenchDay opens a day of the province half an hour after midnight.

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/answerable-ledger/answerable/accounts"
+	"github.com/answerable-ledger/answerable/api/web"
+	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+// pageResult is one page at the full size of the log, asked for over a socket by a person who is signed in.
+type pageResult struct {
+	Page       string  `json:"page"`
+	Events     int64   `json:"events"`
+	P50ms      float64 `json:"first_byte_p50_ms"`
+	P99ms      float64 `json:"first_byte_p99_ms"`
+	Bytes      int     `json:"bytes"`
+	Compressed int     `json:"compressed_bytes"`
+	WantedMs   int     `json:"wanted_ms"`
+}
+
+// gridDays is how many days the measured grid shows: the length of the directive of 2021.
+const gridDays = 45
+
+// pages measures the grid of the units of one district, as known now and as known at each deadline, and the searches.
+func (a *app) pages(n *node, p province, last domain.Date, days int, events int64) (_ []pageResult, err error) {
+	state, err := appstate.Open(a.ctx, filepath.Join(n.dir, stateFile), appstate.Options{Clock: n.now, Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	site := siteOf("", listener)
+	who, err := accounts.New(n.ledger, state, accounts.Options{Origin: site, Name: "bench", Clock: n.now})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: http.NotFoundHandler()})
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	defer func() {
+		e := server.Close()
+		if s := <-served; !errors.Is(s, http.ErrServerClosed) {
+			e = errors.Join(e, s)
+		}
+		err = errors.Join(err, e)
+	}()
+	client, err := a.benchInspector(n, state, site)
+	if err != nil {
+		return nil, err
+	}
+	first := max(p.day, last.AddDays(1-gridDays))
+	span := url.Values{"from": {string(first)}, "to": {string(last)}}.Encode()
+	week := url.Values{"from": {string(max(p.day, last.AddDays(-6)))}, "to": {string(last)}}.Encode()
+	var out []pageResult
+	for _, x := range []struct {
+		name, path string
+		wanted     int
+	}{
+		{fmt.Sprintf("grid of %d units by %d days", min(p.units, 100), min(days, gridDays)), "/grid?unit=" + string(p.district(0)) + "&" + span, 100},
+		{"the same as known at the deadlines", "/grid?known=deadline&unit=" + string(p.district(0)) + "&" + span, 100},
+		{"search: changed after the deadline, a week", "/search?what=changed&" + week, 0},
+		{"search: signed by a deputy, a week", "/search?what=deputy&" + week, 0},
+		{"search: the head changed, a week", "/search?what=head_changed&" + week, 0},
+	} {
+		r := pageResult{Page: x.name, Events: events, WantedMs: x.wanted}
+		var took []time.Duration
+		for i := range 33 {
+			d, plain, packed, err := fetchPage(client, site+x.path)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", x.path, err)
+			}
+			if r.Bytes, r.Compressed = plain, packed; i >= 3 { // the first ones read from the disk
+				took = append(took, d)
+			}
+		}
+		r.P50ms, r.P99ms = ms(quantile(took, 0.5)), ms(quantile(took, 0.99))
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// fetchPage asks for a page and tells how long the first byte took, and its size.
+func fetchPage(client *http.Client, address string) (firstByte time.Duration, plain, packed int, err error) {
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	r.Header.Set("Accept-Encoding", "gzip") // and unpacked here, so that the size on the line is seen
+	began := time.Now()
+	answer, err := client.Do(r)
+	firstByte = time.Since(began)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return 0, 0, 0, err
+	}
+	if answer.StatusCode != http.StatusOK || answer.Request.URL.Path == "/signin" {
+		return 0, 0, 0, fmt.Errorf("%s", answer.Status)
+	}
+	packed = len(body)
+	if answer.Header.Get("Content-Encoding") == "gzip" {
+		z, err := gzip.NewReader(strings.NewReader(string(body)))
+		if err == nil {
+			body, err = io.ReadAll(z)
+		}
+		if err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	return firstByte, len(body), packed, nil
+}
+
+// benchInspector signs a person in as everybody does who was just let in: by a link, and a password.
+func (a *app) benchInspector(n *node, state *appstate.State, site string) (*http.Client, error) {
+	const person, password = domain.PersonID("bench_inspector"), "mưa rơi trên mái tôn cũ"
+	if _, err := n.ledger.RegisterPerson(a.ctx, systemCommand("bench", "person"), domain.PersonRegistered{Person: person, Name: string(person), Synthetic: true}); err != nil {
+		return nil, err
+	}
+	if _, err := n.ledger.GrantRole(a.ctx, systemCommand("bench", "role"), person, domain.RoleInspector, "", n.now(), nil); err != nil {
+		return nil, err
+	}
+	secret, _, err := accounts.IssueLocalLink(a.ctx, n.ledger, state, n.now(), person)
+	if err != nil {
+		return nil, err
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Jar: jar, Timeout: time.Minute}
+	for _, step := range []struct {
+		path string
+		form url.Values
+	}{
+		{"/link", url.Values{"secret": {secret}}}, {"/enrol/password", url.Values{"password": {password}}}, {"/signin", url.Values{"name": {string(person)}, "password": {password}}},
+	} {
+		r, err := http.NewRequest(http.MethodPost, site+step.path, strings.NewReader(step.form.Encode()))
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", site)
+		answer, err := client.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := answer.Body.Close(); err != nil {
+			return nil, err
+		}
+		if answer.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("%s: %s", step.path, answer.Status)
+		}
+	}
+	return client, nil
+}
