@@ -15,7 +15,7 @@ import (
 )
 
 type benchCmd struct {
-	Only    []string      `help:"Only these parts: append, rush, replay, query, grid." enum:"append,rush,replay,query,grid" placeholder:"PART"`
+	Only    []string      `help:"Only these parts: append, rush, replay, query, grid, engines." enum:"append,rush,replay,query,grid,engines" placeholder:"PART"`
 	Events  int           `help:"Events of the replayed log." default:"1000000"`
 	Units   int           `help:"Units of the rush at the deadline." default:"11000"`
 	Callers int           `help:"Connections of the rush." default:"256"`
@@ -27,12 +27,13 @@ type benchCmd struct {
 }
 
 func (benchCmd) Help() string {
-	return `Every number stands beside a limit that was taken in the same run on the same machine: appends beside a bare write-and-fdatasync loop of the same bytes, the rush beside a handler that only answers, the replay beside decoding alone. Nothing here is a test.
+	return `Every number stands beside a limit that was taken in the same run on the same machine: appends beside a bare write-and-fdatasync loop of the same bytes, the rush beside a handler that only answers, the replay beside decoding alone, reads during a rebuild beside reads without one. The part engines measures the embedded views, and those on PostgreSQL where ANSWERABLE_POSTGRES_URL names an empty database. Nothing here is a test.
 
 Examples:
   answerable bench --only append --during 1s
   answerable bench --only grid
-  answerable bench --out bench`
+  answerable bench --out bench
+  ANSWERABLE_POSTGRES_URL=postgres://… answerable bench --only engines --out bench`
 }
 
 // benchResult is everything that was measured; parts that were left out are nil.
@@ -45,6 +46,7 @@ type benchResult struct {
 	Replay  *replayResult  `json:"replay,omitempty"`
 	Query   []queryResult  `json:"query,omitempty"`
 	Pages   []pageResult   `json:"pages,omitempty"`
+	Engines []engineResult `json:"engines,omitempty"`
 }
 
 type machine struct {
@@ -87,6 +89,11 @@ func (c benchCmd) Run(a *app) (err error) {
 			return fmt.Errorf("bench replay: %w", err)
 		}
 	}
+	if wants("engines") {
+		if r.Engines, err = c.engines(a, dir); err != nil {
+			return fmt.Errorf("bench engines: %w", err)
+		}
+	}
 	if c.Out != "" {
 		if err := c.record(r); err != nil {
 			return err
@@ -123,6 +130,10 @@ func (r benchResult) text() string {
 			wanted = fmt.Sprintf(" (wanted %d)", x.WantedMs)
 		}
 		fmt.Fprintf(&b, "page, %s at %d events: first byte p50 %.0f ms, p99 %.0f ms%s, %d kB, %d kB on the line\n", x.Page, x.Events, x.P50ms, x.P99ms, wanted, x.Bytes/1000, x.Compressed/1000)
+	}
+	for _, x := range r.Engines {
+		fmt.Fprintf(&b, "%s views at %d events: %d reads/s during a rebuild p99 %.1f ms (wanted %d), without one %.1f ms, slowest of %d %.0f ms, rebuilt in %.1f s of which it waited %.1f s; lag at %.0f events/s p50 %.1f ms, p99 %.1f ms (wanted %d)\n",
+			x.Engine, x.Events, readsPerSecond, x.During, readWantedMs, x.Quiet, x.Reads, x.Worst, x.Rebuild, x.Paused, x.Rate, x.LagP50, x.LagP99, lagWantedMs)
 	}
 	return b.String()
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -365,5 +367,21 @@ func (f *farm) back(t *testing.T) {
 	t.Helper()
 	if err := f.log.Restart(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkEngines is answerable bench --only engines with a PostgreSQL of its own, of ANSWERABLE_BENCH_EVENTS events
+// (100,000), kept in the directory ANSWERABLE_BENCH_OUT where that is set.
+func BenchmarkEngines(b *testing.B) {
+	server := pgtest.Start(b)
+	for b.Loop() {
+		place := server.Database(b)
+		args := []string{"bench", "--only", "engines", "--events", cmp.Or(os.Getenv("ANSWERABLE_BENCH_EVENTS"), "100000")}
+		if out := os.Getenv("ANSWERABLE_BENCH_OUT"); out != "" {
+			args = append(args, "--out", out)
+		}
+		if code := run(b.Context(), args, []string{"LANG=en_US.UTF-8", "ANSWERABLE_POSTGRES_URL=" + place}, stdio{strings.NewReader(""), os.Stdout, os.Stderr}); code != 0 {
+			b.Fatalf("answerable %s exited with %d", strings.Join(args, " "), code)
+		}
 	}
 }
