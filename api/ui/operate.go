@@ -127,7 +127,8 @@ type Verification struct {
 type Integrity struct {
 	Frame
 	Acts
-	Made    bool // evidence is made at all
+	Made    bool   // evidence is made at all
+	Site    string // the address that programs use
 	State   IntegrityState
 	Verdict string // key of its words: good, alone, unsigned, unwitnessed, broken, none
 	MayAct  bool

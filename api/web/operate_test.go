@@ -15,6 +15,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections"
 )
 
 // operateAdmits is whom the routes of operators and developers let in, about unit 25741.
@@ -45,6 +46,11 @@ func (w *world) operate() Operate {
 		Integrity:  func(context.Context) (ui.IntegrityState, error) { return w.integrity, nil },
 		Verify:     func() { w.integrity.Last.Running = true },
 		Settings:   []ui.Setting{{Key: "listen", Value: ":80", Source: "environment", Where: "ANSWERABLE_LISTEN"}, {Key: "postgres_url", Value: "postgres://u:xxxxx@h/d", Source: "file", Where: "/etc/" + hostile}}}
+}
+
+// checkpoint is a newer one each time, as in a ledger that is written to.
+func (w *world) checkpoint(context.Context) (string, error) {
+	return fmt.Sprintf("%d 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", w.signed.Add(1)), nil
 }
 
 // rebuilt waits until no rebuild goes on.
@@ -103,6 +109,51 @@ func TestRebuildFromThePage(t *testing.T) {
 	admin.want(http.MethodPost, "/operations/rebuild/cancel", nil, http.StatusSeeOther) // nothing to cancel is no fault
 	if find(root, func(n *html.Node) bool { return n.Data == "meta" && attr(n, "http-equiv") != "" }) != nil {
 		t.Error("a page on which nothing goes on loads itself again")
+	}
+}
+
+// rebuildAt is a rebuild that stands where it is told to.
+type rebuildAt struct {
+	Rebuilder
+	status projections.RebuildStatus
+}
+
+func (r rebuildAt) RebuildStatus() (projections.RebuildStatus, <-chan struct{}) { return r.status, nil }
+
+// TestDifferences: who may switch sees what would change, by unit, day and figure, and is asked to say that they have.
+func TestDifferences(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin := w.as("admin")
+	first := []projections.Change{{View: "compliance", Unit: "25741", Form: "commune", Day: "2021-02-08", Field: "figures.installed", Old: "4000", New: "4100" + hostile},
+		{View: "history", Row: "a row " + hostile, Field: "version", Declared: "vì " + hostile}}
+	w.handler.Operate.Rebuilds = rebuildAt{w.views, projections.RebuildStatus{State: "refused", Error: "differs " + hostile,
+		Comparison: &projections.Comparison{Place: "33", Rows: 1234, Declared: 1, Undeclared: 7, First: first}}}
+	root := admin.page("/operations")
+	admin.shows(root, "1.234 dòng", "7 thay đổi không được khai báo", "25741", "08/02/2021", "figures.installed", "4000", "4100"+hostile, "a row "+hostile, "vì "+hostile, "answerable rebuild --dry-run")
+	if accept := formOf(root, "/operations/rebuild"); find(root, func(n *html.Node) bool { return n.Data == "button" && attr(n, "value") == "accept" }) == nil || accept == nil {
+		t.Error("what differs cannot be accepted")
+	}
+	if formOf(w.as("inspector").page("/operations"), "/operations/rebuild") != nil {
+		t.Error("an inspector is offered to accept it")
+	}
+	w.handler.Operate.Rebuilds = rebuildAt{w.views, projections.RebuildStatus{State: "running", Progress: &projections.Progress{Phase: "write", Events: 9, Total: 9, Rows: 500, AllRows: 1000, Seconds: 2, Left: 2}}}
+	root = admin.page("/operations")
+	admin.shows(root, "Ghi bảng mới: 500 / 1.000 (50 %)", "còn khoảng 2 giây")
+	if formOf(root, "/operations/rebuild/cancel") == nil || formOf(root, "/operations/rebuild") != nil {
+		t.Error("a rebuild that goes on can be cancelled, and no other begun")
+	}
+	if bar := find(root, func(n *html.Node) bool { return n.Data == "progress" }); attr(bar, "value") != "500" || attr(bar, "max") != "1000" || attr(bar, "aria-label") == "" {
+		t.Error("the bar does not say how far it is")
+	}
+	if r := admin.want(http.MethodGet, "/operations", nil, http.StatusOK); !strings.Contains(r.Body.String(), `<noscript><meta http-equiv="refresh"`) {
+		t.Error("without a script the page stays as it is")
+	}
+	w.handler.Operate.Rebuilds = nil // a process that only reads
+	root = admin.page("/operations")
+	admin.shows(root, "Tiến trình này không làm bảng tổng hợp")
+	for _, act := range []string{"", "/cancel", "/undo", "/drop"} {
+		admin.want(http.MethodPost, "/operations/rebuild"+act, url.Values{"how": {"dry"}, "agree": {"1"}}, http.StatusConflict)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func (h *Handler) showOperations(c *call, refusal error) error {
 		if err != nil {
 			return err
 		}
-		tree := ui.Feed{Name: "feed.tree", Place: f.Number(s.Signed), Events: s.Entries - s.Signed}
+		tree := ui.Feed{Name: "feed.tree", Place: strconv.FormatInt(s.Signed, 10), Events: s.Entries - s.Signed}
 		if tree.Events > 0 && !s.SignedAt.IsZero() {
 			tree.Seconds = max(0, c.at.Sub(s.SignedAt).Seconds())
 		}
@@ -208,7 +209,7 @@ func (h *Handler) integrityPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Integrity{Frame: f, MayAct: c.may("verify"), Verdict: "none"}
+	p := ui.Integrity{Frame: f, Site: h.Operate.Site, MayAct: c.may("verify"), Verdict: "none"}
 	if h.Operate.Integrity != nil {
 		if p.State, err = h.Operate.Integrity(c.ctx); err != nil {
 			return err

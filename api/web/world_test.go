@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,7 @@ type world struct {
 	handler *Handler
 
 	integrity ui.IntegrityState // what the page of the same name tells
+	signed    atomic.Int64      // checkpoints that were asked for: each is another one
 	n         int
 }
 
@@ -126,7 +128,7 @@ func newWorldAt(t testing.TB, origin string, next http.Handler) *world {
 		next = http.NotFoundHandler()
 	}
 	w.handler, err = New(Config{Ledger: w.ledger, Views: w.views, Registry: registry, Accounts: a, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(), Next: next,
-		DemoPersons: persons, WaitFor: 20 * time.Second, Operate: w.operate()})
+		DemoPersons: persons, WaitFor: 20 * time.Second, Operate: w.operate(), Checkpoint: w.checkpoint})
 	w.ok(err)
 	w.settle()
 	return w
