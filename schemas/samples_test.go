@@ -72,7 +72,7 @@ func samples() []domain.Event {
 		domain.ReportSubmitted{Regime: sampleKey.Regime, Form: sampleKey.Form, FormVersion: 2, Unit: sampleKey.Unit, Date: sampleKey.Date, Figures: filed.Figures,
 			Note: "Mẫu số giảm vì đã loại máy trùng “2 SIM”; đã đối chiếu với 6 khu phố.\nNgười đối chiếu: tổ công nghệ.", Digest: sampleDigest(filed),
 			Due: at("2021-02-08T07:00:00Z"), RegimeVersion: 1, Timeliness: domain.Late,
-			Findings: []domain.Finding{{Rule: domain.FindingDenominator, RuleVersion: 1, Field: "smartphone_users", Was: 9500, Is: 8123}, {Rule: domain.FindingRepeat, RuleVersion: 1}},
+			Findings:  []domain.Finding{{Rule: domain.FindingDenominator, RuleVersion: 1, Field: "smartphone_users", Was: 9500, Is: 8123}, {Rule: domain.FindingRepeat, RuleVersion: 1}},
 			Statement: `{"decision":"file","note":"…"}`, Signature: &domain.Signature{Method: "ed25519", Credential: "bWF5", Signature: "MEUCIQ"}},
 		domain.ReportCorrected{Regime: sampleKey.Regime, Form: sampleKey.Form, FormVersion: 2, Unit: sampleKey.Unit, Date: sampleKey.Date, Version: 2, Replaces: 1,
 			ReplacesDigest: sampleDigest(filed), Correction: domain.CorrectionContent, Reason: "Đếm trùng 9 người", Figures: corrected.Figures, Note: "Đã rà soát",

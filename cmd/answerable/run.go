@@ -69,11 +69,22 @@ type app struct {
 }
 
 // usageError is a command line that was understood by the parser and still makes no sense.
-type usageError struct{ text string }
+type usageError struct {
+	format string
+	args   []any
+}
 
-func (e usageError) Error() string { return e.text }
+func (e usageError) Error() string { return fmt.Sprintf(e.format, e.args...) }
 
-func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+// in is the error in a language.
+func (e usageError) in(lang domain.Language) string {
+	if w, ok := usageWords()[e.format]; ok && lang == domain.Vietnamese {
+		e.format = w
+	}
+	return e.Error()
+}
+
+func usagef(format string, args ...any) error { return usageError{format, args} }
 
 // errFailed is a command that has already printed why it failed.
 var errFailed = errors.New("failed")
@@ -100,12 +111,16 @@ func run(ctx context.Context, args, environ []string, io stdio) (code int) {
 	}
 	var c cli
 	s, err := readSettings(args, env)
+	lang := askedLanguage(args, s, env)
 	if err == nil {
 		var parser *kong.Kong
 		parser, err = kong.New(&c, kong.Name("answerable"), kong.Writers(io.out, io.err), kong.Resolvers(s),
-			kong.Description("A compliance ledger: what was owed, what came in when, who signed it, who is answerable."),
+			kong.Description(description), kong.Help(printHelp(lang)),
 			kong.Exit(func(n int) { panic(exited(n)) }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}))
 		if err == nil {
+			if lang == domain.Vietnamese {
+				translate(parser.Model)
+			}
 			if len(args) == 0 {
 				args = []string{"--help"}
 			}
@@ -116,7 +131,11 @@ func run(ctx context.Context, args, environ []string, io stdio) (code int) {
 			}
 		}
 	}
-	fmt.Fprintf(io.err, "answerable: %v\nTry 'answerable --help'.\n", err)
+	try := "Try 'answerable --help'."
+	if lang == domain.Vietnamese {
+		try = "Xem 'answerable --help'."
+	}
+	fmt.Fprintf(io.err, "answerable: %s\n%s\n", misunderstood(err, lang), try)
 	return exitUsage
 }
 
@@ -137,7 +156,7 @@ func finish(io stdio, lang domain.Language, err error) int {
 	case errors.Is(err, errFailed):
 		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(io.err, "answerable: %v\n", err)
+		fmt.Fprintf(io.err, "answerable: %s\n", usage.in(lang))
 		return exitUsage
 	}
 	fmt.Fprintf(io.err, "answerable: %s\n", explain(err, lang))
