@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/schemas"
 )
 
 func isTooLarge(err error) bool {
@@ -57,10 +58,8 @@ func bodyFault(err error) error {
 		switch {
 		case errors.Is(err, jsontext.ErrDuplicateName):
 			return domain.Refuse(domain.Invalid, domain.CodeDuplicate, pointer, "name", lastToken(syntactic.JSONPointer))
-		case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-			return domain.Refuse(domain.Invalid, domain.CodeJSON, pointer, "detail", "unexpected end")
 		}
-		return domain.Refuse(domain.Invalid, domain.CodeJSON, pointer, "detail", syntactic.Err.Error())
+		return &domain.Error{Kind: domain.Invalid, Faults: []domain.Fault{schemas.SyntaxFault(syntactic, pointer)}}
 	case errors.As(err, &semantic):
 		pointer := string(semantic.JSONPointer)
 		if errors.Is(err, json.ErrUnknownName) {
@@ -74,7 +73,15 @@ func bodyFault(err error) error {
 		}
 		return domain.Refuse(domain.Invalid, domain.CodeType, pointer, "want", want)
 	}
-	return domain.Refuse(domain.Invalid, domain.CodeJSON, "", "detail", err.Error())
+	return &domain.Error{Kind: domain.Invalid, Faults: []domain.Fault{schemas.SyntaxFault(err, "")}}
+}
+
+// unreadable refuses a body that did not come whole, or whose parts cannot be told apart.
+func unreadable(detail string, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		detail = "cut_off"
+	}
+	return domain.Refuse(domain.Invalid, domain.CodeBody, "", "detail", detail)
 }
 
 func lastToken(p jsontext.Pointer) string {

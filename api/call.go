@@ -95,7 +95,7 @@ func (c *call) body(limit int64, types ...string) (content []byte, mediaType str
 		if isTooLarge(err) {
 			return nil, "", nil, err
 		}
-		return nil, "", nil, domain.Refuse(domain.Invalid, domain.CodeBody, "", "detail", err.Error())
+		return nil, "", nil, unreadable("unreadable", err)
 	}
 	return content, mediaType, params, nil
 }

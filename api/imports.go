@@ -111,14 +111,14 @@ func (h *Handler) importFile(c *call) (name string, file []byte, channel domain.
 			return "", nil, "", domain.Refuse(domain.Invalid, domain.CodeRequired, "/file", "name", "file")
 		}
 		if err != nil {
-			return "", nil, "", domain.Refuse(domain.Invalid, domain.CodeBody, "", "detail", err.Error())
+			return "", nil, "", unreadable("multipart", err)
 		}
 		if part.FormName() != "file" {
 			continue
 		}
 		file, err = io.ReadAll(part)
 		if err != nil {
-			return "", nil, "", domain.Refuse(domain.Invalid, domain.CodeBody, "", "detail", err.Error())
+			return "", nil, "", unreadable("multipart", err)
 		}
 		name = path.Base(part.FileName())
 		if strings.EqualFold(path.Ext(name), ".json") {

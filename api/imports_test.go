@@ -96,7 +96,7 @@ func TestImportFaults(t *testing.T) {
 		{"another day", "unit;form;date;smartphone_users;installed;new_today\n25741;commune;2021-02-09;8000;4000;1\n", csvType, 422, []ProblemFault{
 			{Pointer: "/date", Row: 2, Column: "C", Code: "date", Detail: "“2021-02-09” không phải là ngày hợp lệ (ví dụ 2021-02-08)."},
 		}},
-		{"no table", `{}`, jsonType, 422, []ProblemFault{{Code: "type", Detail: "Sai kiểu: cần array."}}},
+		{"no table", `{}`, jsonType, 422, []ProblemFault{{Code: "type", Detail: "Sai kiểu: cần danh sách JSON."}}},
 	} {
 		r := w.want(ask{as: "district", method: "POST", path: importURL, body: c.body, headers: map[string]string{"Content-Type": c.contentType}}, c.status)
 		if diff := cmp.Diff(c.want, decodeInto[Problem](t, r).Errors); diff != "" {

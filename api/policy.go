@@ -145,10 +145,11 @@ func policy() map[string]rule {
 		"undo-rebuild":   {allow: admin},
 		"drop-previous":  {allow: admin},
 
-		"metrics": {allow: admin},
-		"openapi": {public: true},
-		"healthz": {public: true},
-		"readyz":  {public: true},
+		"metrics":    {allow: admin},
+		"list-words": {public: true},
+		"openapi":    {public: true},
+		"healthz":    {public: true},
+		"readyz":     {public: true},
 
 		// Pages.
 		"page-board":     {allow: readers(), demo: true, unit: []string{"area"}},

@@ -39,7 +39,7 @@ func allowed() map[string]string {
 		"rebuild-status": "department inspector admin", "stream-rebuild": "department inspector admin", "start-rebuild": "admin", "cancel-rebuild": "admin", "undo-rebuild": "admin", "drop-previous": "admin",
 		"page-board": "department inspector", "page-unit": reading, "page-breaches": "department inspector", "page-synthesis": "department inspector",
 		"get-receipt": "everybody", "get-opening": anybody + " deputy nobody", "evidence-bundle": reading, "evidence-status": "everybody", "evidence-policy": "everybody", "log-file": "everybody",
-		"openapi": "everybody", "healthz": "everybody", "readyz": "everybody", "page-style": "everybody",
+		"openapi": "everybody", "list-words": "everybody", "healthz": "everybody", "readyz": "everybody", "page-style": "everybody",
 	}
 }
 

@@ -116,7 +116,7 @@ func TestKnownAt(t *testing.T) {
 		}
 	}
 	known := decodeInto[EventPage](t, w.want(ask{as: "inspector", path: "/v1/events?category=report&known_at=2021-02-08T09:00:00%2B07:00"}, 200))
-	if len(known.Events) != 1 || known.Events[0].Type != "example.answerable.ReportSubmitted.v2" {
+	if len(known.Events) != 1 || !strings.HasPrefix(known.Events[0].Type, "example.answerable.ReportSubmitted.v") {
 		t.Errorf("%+v", known)
 	}
 }

@@ -108,20 +108,13 @@ func (f Fault) Text(l Language) string {
 	}
 	pairs := make([]string, 0, 2*len(f.Args))
 	for name, value := range f.Args {
-		if role, ok := roleNames[Role(value)]; ok && name == "role" && l == Vietnamese {
-			value = role
-		}
-		pairs = append(pairs, "{"+name+"}", value)
+		pairs = append(pairs, "{"+name+"}", inWords(name, value, l))
 	}
 	return strings.NewReplacer(pairs...).Replace(s) // in one pass: a value that looks like a {name} stays as it is
 }
 
 // everywhere is CodeRoleMissing where no unit is asked about.
 var everywhere = Wording{Vi: "Cần vai trò “{role}” không giới hạn theo đơn vị.", En: "This needs the role “{role}”, for all units."}
-
-// roleNames are the roles as a Vietnamese text names them.
-var roleNames = map[Role]string{RoleFiler: "người lập báo cáo", RoleHead: "người đứng đầu", RoleDistrict: "cấp huyện", RoleDepartment: "cơ quan chủ trì",
-	RoleInspector: "thanh tra", RoleAdmin: "quản trị", RoleSystem: "hệ thống"}
 
 // Explained reports whether a code has its words; a test asks it of every code.
 func (c Code) Explained() bool { _, ok := texts[c]; return ok }

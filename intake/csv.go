@@ -73,10 +73,19 @@ func (f *file) csvFault(err error) {
 	if err == io.EOF {
 		return
 	}
-	fault := domain.NewFault(domain.CodeCSV, "", "detail", err.Error())
+	detail := "unreadable"
+	switch {
+	case errors.Is(err, csv.ErrBareQuote):
+		detail = "bare_quote"
+	case errors.Is(err, csv.ErrQuote):
+		detail = "quote"
+	case errors.Is(err, csv.ErrFieldCount):
+		detail = "field_count"
+	}
+	fault := domain.NewFault(domain.CodeCSV, "", "detail", detail)
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {
-		fault.Row, fault.Args["detail"] = parse.Line, parse.Err.Error()
+		fault.Row = parse.Line
 	}
 	f.faults = append(f.faults, fault)
 }

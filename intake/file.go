@@ -2,7 +2,6 @@ package intake
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"path"
 	"strconv"
@@ -133,7 +132,7 @@ func (f *file) json(body []byte) {
 		if _, err = d.ReadToken(); err == io.EOF {
 			return
 		} else if err == nil {
-			err = errors.New("more than one value")
+			err = schemas.ErrMoreValues
 		}
 	}
 	fault := schemas.SyntaxFault(err, "")

@@ -192,7 +192,7 @@ func (r *reading) members(body []byte) map[string]jsontext.Value {
 		if _, err = d.ReadToken(); err == io.EOF {
 			return out
 		} else if err == nil {
-			err = errors.New("more than one value")
+			err = schemas.ErrMoreValues
 		}
 	}
 	r.faults = append(r.faults, schemas.SyntaxFault(err, r.base))

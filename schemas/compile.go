@@ -227,7 +227,7 @@ func (c *compiled) faults(e *jsonschema.ValidationError, root any, base string) 
 	}
 	s := c.nodes[location]
 	if s == nil {
-		return one(domain.CodeSchema, "detail", e.Message)
+		return one(domain.CodeSchema, "detail", keyword)
 	}
 	switch keyword {
 	case "type":
@@ -265,7 +265,7 @@ func (c *compiled) faults(e *jsonschema.ValidationError, root any, base string) 
 			return one(domain.CodeClockTime, "value", fmt.Sprint(value))
 		}
 	}
-	return one(domain.CodeSchema, "detail", e.Message)
+	return one(domain.CodeSchema, "detail", keyword)
 }
 
 func (c *compiled) names(names []string, at string, code domain.Code, arg string, wanted func(string) bool) []domain.Fault {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,7 @@ func readValue(text []byte, base string) (any, []domain.Fault) {
 	v, err := r.value()
 	if err == nil {
 		if _, end := r.d.ReadToken(); end == nil {
-			err = errors.New("more than one value")
+			err = ErrMoreValues
 		} else if end != io.EOF {
 			err = end
 		}
@@ -51,22 +52,49 @@ func readValue(text []byte, base string) (any, []domain.Fault) {
 
 // SyntaxFault says in one fault why a text is not JSON. Texts that are not UTF-8 are not JSON.
 func SyntaxFault(err error, pointer string) domain.Fault {
+	return domain.NewFault(domain.CodeJSON, pointer, "detail", syntaxDetail(err))
+}
+
+// ErrMoreValues: after the value that was wanted there is another.
+var ErrMoreValues = errors.New("more than one value")
+
+var (
+	errTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
+	unexpected = regexp.MustCompile(`invalid character ('(?:[^'\\]|\\.)+')`)
+)
+
+// syntaxDetail says what is wrong as one of domain's words, with the character and the place that belong to it.
+func syntaxDetail(err error) string {
 	var syntax *jsontext.SyntacticError
-	detail := err.Error()
+	text, place := err.Error(), ""
 	if errors.As(err, &syntax) && syntax.Err != nil {
-		detail = fmt.Sprintf("%v (byte %d)", syntax.Err, syntax.ByteOffset)
+		text, place = syntax.Err.Error(), fmt.Sprintf(" (byte %d)", syntax.ByteOffset)
 	}
-	if errors.Is(err, io.EOF) {
-		detail = "nothing there"
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "unexpected_end" + place
+	case errors.Is(err, io.EOF):
+		return "nothing"
+	case errors.Is(err, ErrMoreValues):
+		return "more_values"
+	case errors.Is(err, errTooDeep):
+		return "too_deep"
+	case errors.Is(err, jsontext.ErrNonStringName):
+		return "name_not_string" + place
+	case strings.Contains(text, "UTF-8"):
+		return "utf8" + place
 	}
-	return domain.NewFault(domain.CodeJSON, pointer, "detail", strings.TrimPrefix(detail, "jsontext: "))
+	if m := unexpected.FindStringSubmatch(text); m != nil {
+		return "character " + m[1] + place
+	}
+	return "syntax" + place
 }
 
 func (r *valueReader) value() (any, error) {
 	switch k := r.d.PeekKind(); k {
 	case '{', '[':
 		if r.depth++; r.depth > maxDepth {
-			return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+			return nil, errTooDeep
 		}
 		defer func() { r.depth-- }()
 		if k == '{' {
