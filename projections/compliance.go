@@ -44,10 +44,13 @@ func (c complianceState) same(d complianceState) bool {
 func (c complianceState) known() instant { return c.From }
 
 // complianceChanged says with domain's rules where the obligation stands now.
-func (w *set) complianceChanged(s *slot) {
+func (w *set) complianceChanged(s *slot) { s.stands(w.standing(s)) }
+
+func (w *set) standing(s *slot) complianceState {
 	c := complianceState{From: w.known, Status: s.report.Status(s.exempt), SignOff: s.report.SignOffState(),
 		Due: s.due, SignOffDue: s.signOffDue, OutOfDate: s.outOfDate, Reminders: int32(s.report.Reminders), Exempt: s.exempt}
-	if v, ok := s.report.Newest(); ok {
+	if n := len(s.report.Versions); n > 0 {
+		v := &s.report.Versions[n-1]
 		c.Nil, c.Received, c.Version, c.Digest = v.Content.Nil, at(s.report.Versions[0].ReceivedAt), int32(v.Number), v.Digest
 	}
 	for _, b := range s.report.Breaches {
@@ -56,6 +59,10 @@ func (w *set) complianceChanged(s *slot) {
 			c.Excused = c.Excused || b.Excused != nil
 		}
 	}
+	return c
+}
+
+func (s *slot) stands(c complianceState) {
 	var changed bool
 	if s.compliance, changed = states(s.compliance, c, complianceState.known, complianceState.same); !changed {
 		return

@@ -89,6 +89,7 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 		d.duties = append(d.duties, duty)
 		form := w.numberedForm(duty.Form)
 		var owed *domain.Obligation // what every holder owes alike while nobody is granted anything
+		var fresh complianceState   // and where every one of them stands
 		for _, g := range groups {
 			var above *unitRow
 			if g.Parent != "" {
@@ -106,8 +107,8 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 				}
 				key := domain.ReportKey{Regime: e.Regime, Form: duty.Form, Unit: unit.code, Date: e.Date}
 				n := &slots[j]
-				*n = slot{id: newSlotID(d.n, form, unit.n), unit: unit, above: above, duty: i, report: domain.Report{Key: key},
-					compliance: standings[3*j : 3*j : 3*j+3], answers: answers[2*j : 2*j : 2*j+2], entries: entries[2*j : 2*j : 2*j+2]}
+				n.id, n.unit, n.above, n.duty, n.report.Key = newSlotID(d.n, form, unit.n), unit, above, i, key
+				n.compliance, n.answers, n.entries = standings[3*j:3*j:3*j+3], answers[2*j:2*j:2*j+2], entries[2*j:2*j:2*j+2]
 				if w.slots.get(n.id) != nil {
 					continue // a unit owes a form once a day, under the first duty that it holds
 				}
@@ -118,9 +119,11 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 						return fmt.Errorf("%w: %w", errNoObligation, err)
 					}
 					owed = &o
+					n.owes(o)
+					fresh = w.standing(n)
 				}
 				n.owes(*owed)
-				w.complianceChanged(n)
+				n.stands(fresh)
 				if err := w.answersChanged(n); err != nil {
 					return err
 				}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/schemas"
@@ -43,7 +45,7 @@ func (p *preparer) prepare(s *step) {
 	}
 	e.Data, e.Meta = nil, nil // a rebuild holds many steps at once
 	if k, ok := p.key(e.Stream); ok {
-		n, isReport := entryOf(s.fact, s.place)
+		n, isReport := entryOf(&s.fact, s.place)
 		if !isReport {
 			s.err = fmt.Errorf("%s does not belong to the stream of a report", e.Kind)
 			return
@@ -115,7 +117,7 @@ type set struct {
 
 	known  instant // the newest recorded_at seen; what a fact changes is known from here
 	place  eventlog.Position
-	last   eventlog.Recorded
+	last   lastEvent
 	events int64 // applied or parked, over all time
 
 	slots    *slotTable
@@ -138,6 +140,14 @@ type set struct {
 	// Only a bulk fold keeps these two; a live one asks its source.
 	ofUnit map[int64][]slotID
 	below  map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above
+}
+
+// lastEvent is what a position keeps of the event at it.
+type lastEvent struct {
+	stream   string
+	revision uint64
+	id       uuid.UUID
+	recorded instant
 }
 
 // numbers are the next ones to give.
@@ -173,7 +183,8 @@ func newSet(from source) *set {
 // impossible to apply: they park their streams before they touch anything. The set is of no use after an error.
 func (w *set) fold(s *step, poisoned map[string]error) error {
 	w.known = max(w.known, at(s.recorded.RecordedAt))
-	w.place, w.last = s.recorded.Position, s.recorded
+	w.place = s.recorded.Position
+	w.last = lastEvent{s.recorded.Stream, s.recorded.Revision, s.recorded.ID, at(s.recorded.RecordedAt)}
 	w.events++
 	if len(w.parked) > 0 {
 		if p := w.parked[s.recorded.Stream]; p != nil {

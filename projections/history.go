@@ -53,8 +53,8 @@ type entry struct {
 }
 
 // entryOf is the entry of a fact of a report's stream; false for an event that no report's stream holds.
-func entryOf(f domain.Fact, place string) (entry, bool) {
-	n := entry{Kind: f.Event.Kind(), Received: at(f.ReceivedAt), Recorded: at(f.RecordedAt), EventID: f.EventID,
+func entryOf(f *domain.Fact, place string) (n entry, ok bool) {
+	n = entry{Kind: f.Event.Kind(), Received: at(f.ReceivedAt), Recorded: at(f.RecordedAt), EventID: f.EventID,
 		Actor: f.Actor, Role: f.Role, Channel: f.Channel, Revision: f.Revision, Place: place}
 	switch e := f.Event.(type) {
 	case domain.ReportSubmitted:

@@ -198,7 +198,7 @@ func TestEntriesFoldLikeFacts(t *testing.T) {
 				if f.Stream != k.Stream() {
 					continue
 				}
-				n, ok := entryOf(f, "1")
+				n, ok := entryOf(&f, "1")
 				if !ok {
 					t.Fatalf("%s is no entry", f.Event.Kind())
 				}

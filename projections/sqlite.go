@@ -309,6 +309,10 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 		return nil, fmt.Errorf("projections: create generation %d: %w", g.n, err)
 	}
 	g.write.SetMaxOpenConns(1)
+	g.growing, err = keepSyncing(s.file(g.n))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("projections: create generation %d: %w", g.n, err), g.close())
+	}
 	for _, t := range tables {
 		if _, err := g.write.ExecContext(ctx, g.dialect.create(g.n, t)); err != nil {
 			return nil, errors.Join(fmt.Errorf("projections: create generation %d: %w", g.n, err), g.close())
@@ -319,10 +323,11 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 
 // finish syncs the file while no connection has it open: closing any descriptor of a file drops the process's locks on it.
 func (s *sqliteStore) finish(_ context.Context, g *generation) error {
-	if err := g.write.Close(); err != nil {
+	err := errors.Join(g.write.Close(), g.growing.stop())
+	g.write, g.growing = nil, nil
+	if err != nil {
 		return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
 	}
-	g.write = nil
 	for _, path := range []string{s.file(g.n), filepath.Dir(s.path)} {
 		if err := syncPath(path); err != nil {
 			return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
@@ -431,6 +436,51 @@ func remove(file string) {
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
 		_ = os.Remove(file + suffix)
 	}
+}
+
+// growing is a file that is written to disk while it grows, so that little is left to wait for at its end.
+type growing struct {
+	file *os.File
+	end  chan struct{}
+	errs chan error
+}
+
+// syncEvery is chosen: the disk is kept busy with some tens of megabytes at a time.
+const syncEvery = 100 * time.Millisecond
+
+func keepSyncing(path string) (*growing, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	g := &growing{file, make(chan struct{}), make(chan error, 1)}
+	go func() {
+		tick := time.NewTicker(syncEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if err := file.Sync(); err != nil { // an error is reported once: a later sync would not know of it
+					g.errs <- err
+					return
+				}
+			case <-g.end:
+				g.errs <- nil
+				return
+			}
+		}
+	}()
+	return g, nil
+}
+
+// stop is called after the database has closed the file: closing any descriptor drops the process's locks on it. nil for a
+// file that does not grow.
+func (g *growing) stop() error {
+	if g == nil {
+		return nil
+	}
+	close(g.end)
+	return errors.Join(<-g.errs, g.file.Close())
 }
 
 func syncPath(path string) error {

@@ -194,6 +194,7 @@ type generation struct {
 	write       *sql.DB // nil for a reader
 	read        *sql.DB
 	units       unitCache
+	growing     *growing // while it is written for the first time, in a file of its own; nil otherwise
 	// columns are those that each table has, by its name. nil: those of this program. A generation that lacks one that was
 	// there from the start cannot be read.
 	columns  map[string][]string
@@ -233,6 +234,7 @@ func (g *generation) close() error {
 	if g.read != nil {
 		errs = append(errs, g.read.Close())
 	}
+	errs = append(errs, g.growing.stop())
 	return errors.Join(errs...)
 }
 

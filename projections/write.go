@@ -204,8 +204,8 @@ func sorted[K comparable, V any, O interface{ ~int64 | ~string }](m map[K]V, tak
 
 // position is the row that says what the rows hold.
 func (w *set) position() position {
-	return position{at: w.place, stream: w.last.Stream, revision: w.last.Revision, eventID: w.last.ID.String(),
-		recorded: at(w.last.RecordedAt), known: w.known, events: w.events, numbers: w.numbered}
+	return position{at: w.place, stream: w.last.stream, revision: w.last.revision, eventID: w.last.id.String(),
+		recorded: w.last.recorded, known: w.known, events: w.events, numbers: w.numbered}
 }
 
 func (p position) args() []any {
