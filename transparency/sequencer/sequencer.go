@@ -197,6 +197,11 @@ func (s *Sequencer) matchGuard(ctx context.Context) error {
 
 // leaf makes the leaf of an event.
 func (s *Sequencer) leaf(e eventlog.Recorded) ([]byte, error) {
+	return s.appendLeaf(make([]byte, 0, 640), e)
+}
+
+// appendLeaf is leaf, written at the end of b.
+func (s *Sequencer) appendLeaf(b []byte, e eventlog.Recorded) ([]byte, error) {
 	receivedAt, actor, err := s.o.Header(e)
 	if err != nil {
 		return nil, fmt.Errorf("leaf of %s@%d (event %s): %w", e.Stream, e.Revision, e.ID, err)
@@ -213,7 +218,7 @@ func (s *Sequencer) leaf(e eventlog.Recorded) ([]byte, error) {
 		Actor:      actor,
 		Payload:    transparency.CommitPayload(payload, e.Data),
 		Meta:       transparency.CommitMeta(meta, e.Meta),
-	}.Append(make([]byte, 0, 640))
+	}.Append(b)
 }
 
 // batchSize is how many events enter the tree in one transaction when that many wait: the cost of making it durable
@@ -230,13 +235,19 @@ func (s *Sequencer) leaves(events []eventlog.Recorded) ([]treestore.Entry, error
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
+			// Many leaves share a piece of memory: one for each costs more than writing it does.
+			var room []byte
 			for i := len(events) * w / workers; i < len(events)*(w+1)/workers; i++ {
-				leaf, err := s.leaf(events[i])
-				if err != nil {
+				if cap(room)-len(room) < transparency.MaxLeafBytes {
+					room = make([]byte, 0, 16*transparency.MaxLeafBytes)
+				}
+				from := len(room)
+				var err error
+				if room, err = s.appendLeaf(room, events[i]); err != nil {
 					errs[w] = err
 					return
 				}
-				out[i] = treestore.Entry{Leaf: leaf, Position: events[i].Position}
+				out[i] = treestore.Entry{Leaf: room[from:len(room):len(room)], Position: events[i].Position}
 			}
 		})
 	}

@@ -10,7 +10,6 @@
 package treestore
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -98,6 +97,7 @@ type Store struct {
 	mu     sync.Mutex // owns what follows
 	w      *sqlite.Conn
 	tail   tail
+	back   *backfill
 	closed bool
 }
 
@@ -128,6 +128,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.pool, err = sqlitex.NewPool(o.Path, sqlitex.PoolOptions{Flags: sqlite.OpenReadOnly, PoolSize: readers, PrepareConn: func(c *sqlite.Conn) error {
 		return sqlitex.ExecuteTransient(c, `PRAGMA cell_size_check = ON`, nil)
 	}})
+	if err == nil {
+		if s.back, err = newBackfill(o.Path); err != nil {
+			s.pool.Close()
+		}
+	}
 	if err != nil {
 		s.w.Close()
 		return nil, wrap(err, "open %s", o.Path)
@@ -140,7 +145,7 @@ func (s *Store) prepare(o Options) error {
 	// FULL, not NORMAL: after a power loss NORMAL may lose the last transaction, and a checkpoint over leaves that
 	// vanished is a fork. Large pages, because leaves are written in runs of 20 kB; a cache that holds the largest
 	// transaction (ten thousand leaves, 6 MB), or its pages go to disk twice.
-	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`} {
+	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`, `PRAGMA wal_autocheckpoint = 0`} {
 		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
 			return err
 		}
@@ -275,6 +280,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.back.close()
 	err := s.pool.Close()
 	if cerr := s.w.Close(); err == nil {
 		err = cerr
@@ -318,7 +324,11 @@ func (s *Store) Append(ctx context.Context, size int64, entries []Entry) error {
 	}
 	err := s.append(entries)
 	if err == nil {
-		return nil
+		bytes := 0
+		for _, e := range entries {
+			bytes += len(e.Leaf)
+		}
+		return wrap(s.back.committed(s.w, bytes), "copy back after %d leaves", s.tail.size)
 	}
 	if lerr := s.load(Options{}); lerr != nil {
 		err = errors.Join(err, lerr)
@@ -397,7 +407,7 @@ type tileWrite struct {
 func grow(edge [][]byte, size int64, entries []Entry) growth {
 	g := growth{edge: make([][]byte, len(edge))}
 	for level, hashes := range edge {
-		g.edge[level] = bytes.Clone(hashes)
+		g.edge[level] = append(make([]byte, 0, transparency.TileWidth*tlog.HashSize), hashes...)
 	}
 	for i, e := range entries {
 		g.add(0, (size+int64(i))/transparency.TileWidth, transparency.LeafHash(e.Leaf))
@@ -414,6 +424,9 @@ func grow(edge [][]byte, size int64, entries []Entry) growth {
 func (g *growth) add(level int, n int64, h tlog.Hash) {
 	if level == len(g.edge) {
 		g.edge = append(g.edge, nil)
+	}
+	if g.edge[level] == nil {
+		g.edge[level] = make([]byte, 0, transparency.TileWidth*tlog.HashSize)
 	}
 	if g.edge[level] = append(g.edge[level], h[:]...); len(g.edge[level]) < transparency.TileWidth*tlog.HashSize {
 		return
