@@ -12,7 +12,7 @@ import (
 )
 
 // Fetcher reads a log's public files by their path below its prefix. A file that does not exist is fs.ErrNotExist.
-// Nothing it gives is believed.
+// Nothing it gives is believed. The bytes are the caller's, who may change them.
 type Fetcher interface {
 	Fetch(ctx context.Context, path string) ([]byte, error)
 }

@@ -348,14 +348,16 @@ func parseTime(s string) (time.Time, error) {
 	if len(s) != len(leafTime) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[26] != 'Z' {
 		return bad()
 	}
-	var n [7]int
-	for i, at := range [7][2]int{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}, {20, 26}} {
-		for _, c := range []byte(s[at[0]:at[1]]) {
-			if c < '0' || c > '9' {
-				return bad()
-			}
-			n[i] = n[i]*10 + int(c-'0')
-		}
+	// Two digits at a time and without a loop: an audit reads two million times in a million leaves.
+	wrong := false
+	two := func(i int) int {
+		high, low := s[i]-'0', s[i+1]-'0'
+		wrong = wrong || high > 9 || low > 9
+		return 10*int(high) + int(low)
+	}
+	n := [7]int{100*two(0) + two(2), two(5), two(8), two(11), two(14), two(17), 10000*two(20) + 100*two(22) + two(24)}
+	if wrong {
+		return bad()
 	}
 	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC)
 	// time.Date normalises 31 February; a leaf that says so is refused.
