@@ -185,16 +185,22 @@ func TestACopyCannotSignBesideTheOriginal(t *testing.T) {
 func TestWhatTheStoreCannotNotice(t *testing.T) {
 	t.Parallel()
 	const report = "report-bluezone.commune.25900.20210208"
-	free := []string{"DROP TRIGGER event_is_never_changed", "DROP TRIGGER event_is_never_deleted"}
+	free := []string{"DROP TRIGGER event_is_never_changed", "DROP TRIGGER event_is_never_deleted", "DROP TRIGGER event_is_only_appended"}
 	for name, c := range map[string]struct {
 		statements []string
 		says       string
 	}{
-		"a payload redacted in place": {[]string{"UPDATE event SET data = zeroblob(length(data)) WHERE stream = '" + report + "' AND revision = 0"}, report},
-		"a backdated receipt":         {[]string{"UPDATE event SET meta = CAST(replace(CAST(meta AS TEXT), 'T06:20:00', 'T05:20:00') AS BLOB) WHERE stream = '" + report + "' AND revision = 0"}, "metadata"},
-		"a backdated recording":       {[]string{"UPDATE event SET recorded_at = recorded_at - 1 WHERE stream = '" + report + "' AND revision = 0"}, "recorded at"},
-		"the newest event deleted":    {[]string{"DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)"}, ""},
-		"another event's id":          {[]string{"UPDATE event SET id = x'000102030405060708090a0b0c0d0e0f' WHERE stream = '" + report + "' AND revision = 0"}, "the tree holds event"},
+		"a payload redacted in place":      {[]string{"UPDATE event SET data = zeroblob(length(data)) WHERE stream = '" + report + "' AND revision = 0"}, report},
+		"a backdated receipt":              {[]string{"UPDATE event SET meta = CAST(replace(CAST(meta AS TEXT), 'T06:20:00', 'T05:20:00') AS BLOB) WHERE stream = '" + report + "' AND revision = 0"}, "metadata"},
+		"a backdated recording":            {[]string{"UPDATE event SET recorded_at = recorded_at - 1 WHERE stream = '" + report + "' AND revision = 0"}, "recorded at"},
+		"the newest event deleted":         {[]string{"DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)"}, ""},
+		"an event dropped from the middle": {[]string{"DELETE FROM event WHERE stream = '" + report + "' AND revision = 0"}, ""},
+		"two events swapped":               {[]string{"UPDATE event SET seq = -1 WHERE seq = 50", "UPDATE event SET seq = 50 WHERE seq = 51", "UPDATE event SET seq = 51 WHERE seq = -1"}, ""},
+		"an event doubled": {[]string{"update event set seq = -seq where seq > 50", "update event set seq = 1 - seq where seq < 0",
+			"INSERT INTO event SELECT 51, stream, revision, prev, recorded_at, id, kind, meta, data FROM event WHERE seq = 50"}, ""},
+		"an event inserted": {[]string{"update event set seq = -seq where seq > 50", "update event set seq = 1 - seq where seq < 0",
+			"INSERT INTO event SELECT 51, 'unit-99999', 0, 0, recorded_at, x'000102030405060708090a0b0c0d0e0f', kind, meta, data FROM event WHERE seq = 50"}, ""},
+		"another event's id": {[]string{"UPDATE event SET id = x'000102030405060708090a0b0c0d0e0f' WHERE stream = '" + report + "' AND revision = 0"}, "the tree holds event"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -149,7 +149,10 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 	}
 	machine := signers[signing.MethodEd25519]
 	unitOf := map[string]domain.UnitCode{}
-	left := []string{signing.MethodWebAuthn, signing.MethodCMS, signing.MethodEd25519}
+	// The last of the three is replayed: its head signs a later version under the same nonce.
+	const replayed = "replayed"
+	signers[replayed] = machine
+	left := []string{signing.MethodWebAuthn, signing.MethodCMS, signing.MethodEd25519, replayed}
 	for _, u := range units {
 		if len(left) == 0 {
 			break
@@ -165,9 +168,10 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 		}
 		row := queue.Rows[i]
 		report := domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date}
-		s := signers[left[0]]
+		turn := left[0]
+		s := signers[turn]
 		left = left[1:]
-		unitOf[s.method] = u.Code
+		unitOf[turn] = u.Code
 
 		// The unit's machine corrects the report and signs what it files.
 		before, err := n.ledger.Report(t.Context(), report)
@@ -183,11 +187,22 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 
 		// Its head signs it off.
 		enrol(head.Person, s)
-		statement, newest, err := n.ledger.Statement(t.Context(), head.Person, report, "", "nonce-"+s.method)
-		must(err)
-		signature := s.sign(statement)
-		_, err = n.ledger.SignOff(t.Context(), command("sign", head.Person), report, domain.SigningAttempt{Version: newest.Number, Digest: newest.Digest, Nonce: "nonce-" + s.method, Statement: statement, Signature: &signature})
-		must(err)
+		sign := func(name string) {
+			t.Helper()
+			nonce := "nonce-" + turn
+			statement, newest, err := n.ledger.Statement(t.Context(), head.Person, report, "", nonce)
+			must(err)
+			signature := s.sign(statement)
+			_, err = n.ledger.SignOff(t.Context(), command(name, head.Person), report, domain.SigningAttempt{Version: newest.Number, Digest: newest.Digest, Nonce: nonce, Statement: statement, Signature: &signature})
+			must(err)
+		}
+		sign("sign")
+		if turn == replayed {
+			c.Note, c.Replaces, c.Signed = "Sửa lời ghi chú “lần 3”", c.Replaces+1, nil
+			_, err = n.ledger.CorrectReport(t.Context(), command("correct again", filer), c)
+			must(err)
+			sign("sign again")
+		}
 	}
 	if len(left) > 0 {
 		t.Fatalf("no report waits for %q", left)
@@ -203,6 +218,12 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 		verify := func(code int, bundle string, more ...string) string {
 			t.Helper()
 			return runNotary(t, code, append([]string{"verify", bundle, "--policy", policy, "--forget", "--json"}, more...)...)
+		}
+		if method == replayed {
+			if said := verify(1, bundle); !strings.Contains(said, `"fault":"bundle"`) || !strings.Contains(said, "replayed") {
+				t.Errorf("one nonce, two acts: %s", said)
+			}
+			continue
 		}
 		trusting := map[string][]string{signing.MethodWebAuthn: {"--site", site}, signing.MethodCMS: {"--roots", roots}}[method]
 		if said := verify(0, bundle, trusting...); !strings.Contains(said, `"signed":1`) || !strings.Contains(said, `"filings_signed":1`) || !strings.Contains(said, `"signatures_not_judged":0`) {
