@@ -189,3 +189,18 @@ func TestClockBackwards(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestTheDepartmentDoesNotFile, and is told who does, until it is given the role for a unit.
+func TestTheDepartmentDoesNotFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	file := ask{as: "department", method: "POST", path: "/v1/regimes/bluezone/days/2021-02-08/imports", body: "unit,form,smartphone_users,installed,new_today\n25741,commune,8000,4000,100\n", headers: map[string]string{"Content-Type": csvType}}
+	for _, l := range []string{"vi", "en"} {
+		file.headers["Accept-Language"] = l
+		if p := decodeInto[Problem](t, w.want(file, 403)); p.Code != string(codeFilersOnly) || p.Detail != codeFilersOnly.text(domain.Language(l), nil) {
+			t.Errorf("%+v", p)
+		}
+	}
+	w.want(ask{as: "admin", method: "POST", path: "/v1/persons/department/roles", body: `{"role":"filer","unit":"25741"}`}, 201)
+	w.want(file, 201)
+}

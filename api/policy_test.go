@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func allowed() map[string]string {
 		"submit-report": "own", "put-report": "own", "correct-report": "own",
 		"return-report": signing, "get-statement": signing, "sign-off": signing, "explain-breach": signing,
 		"excuse-breach": ordering, "uphold-breach": ordering, "remind": "district department", "get-report": reading,
-		"import-reports": "own other far district district_far department",
+		"import-reports": "own other far district district_far",
 		"issue-regime":   ordering, "amend-regime": ordering, "close-regime": ordering, "open-day": ordering, "extend-deadline": ordering,
 		"exempt-day": ordering, "issue-synthesis": ordering, "register-unit": ordering, "change-unit": ordering,
 		"take-office": ordering, "leave-office": ordering, "grant-authority": signing + " department", "revoke-authority": signing + " department",
@@ -105,6 +106,26 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 func TestPolicyByUnit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
+	left := map[string]bool{} // parameters by which a route's caller may be let in, which nobody has asked with
+	patterns := map[string]*route{}
+	for _, rt := range w.handler.routes {
+		patterns[rt.method+" "+rt.path] = rt
+		for _, name := range rt.rule.unit {
+			left[rt.id+" "+name] = true
+		}
+		if rt.rule.person != "" {
+			left[rt.id+" "+rt.rule.person] = true
+		}
+	}
+	asked := func(path string) {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		_, pattern := w.handler.mux.Handler(r)
+		for name := range r.URL.Query() {
+			if rt := patterns[pattern]; rt != nil {
+				delete(left, rt.id+" "+name)
+			}
+		}
+	}
 	for _, route := range []string{"compliance", "records", "breaches"} {
 		for _, c := range []struct {
 			query string
@@ -119,6 +140,7 @@ func TestPolicyByUnit(t *testing.T) {
 			{"parent=74", "department inspector"},
 			{"unit=25741&parent=719", "own head above district department inspector"}, // 25741 decides, and the answer is empty
 		} {
+			asked("/v1/regimes/bluezone/" + route + "?" + c.query)
 			for name, person := range callers() {
 				r := w.ask(ask{as: person, path: "/v1/regimes/bluezone/" + route + "?" + c.query})
 				if got, want := r.Code == http.StatusOK, slices.Contains(strings.Fields(c.who), name); got != want {
@@ -139,13 +161,19 @@ func TestPolicyByUnit(t *testing.T) {
 		{"/v1/persons/head", "head inspector admin"},
 		{"/units/25744?date=2021-02-08", "other above district department inspector"},
 		{"/?area=718", "above district department inspector"},
+		{"/breaches?unit=25741", "own head above district department inspector"},
+		{"/synthesis?area=718", "above district department inspector"},
 	} {
+		asked(c.path)
 		for name, person := range callers() {
 			r := w.ask(ask{as: person, path: c.path})
 			if got, want := r.Code == http.StatusOK, slices.Contains(strings.Fields(c.who), name); got != want {
 				t.Errorf("%s as %s: %d, want %t", c.path, name, r.Code, want)
 			}
 		}
+	}
+	if len(left) > 0 {
+		t.Errorf("nobody asks with %v", left)
 	}
 	// Who sees one area alone learns nothing of the others.
 	if body := w.want(ask{as: "district", path: "/v1/regimes/bluezone/days/2021-02-08/board?area=718"}, 200).Body.String(); strings.Contains(body, "719") || !strings.Contains(body, `"total":{"obligations":2,`) {
@@ -158,9 +186,14 @@ func TestPolicyOutOfScope(t *testing.T) {
 	w := newWorld(t, options{})
 	want := map[string]string{"submit-report": "far", "put-report": "far", "correct-report": "far", "get-report": "far district_far department inspector",
 		"history": "far district_far department inspector", "remind": "district_far department", "sign-off": "", "return-report": "", "explain-breach": "", "get-statement": "",
-		"grant-authority": "department", "revoke-authority": "department", "page-unit": "far district_far department inspector"}
+		"grant-authority": "department", "revoke-authority": "department", "page-unit": "far district_far department inspector", "excuse-breach": "department", "uphold-breach": "department",
+		"evidence-bundle": "far district_far department inspector", "register-unit": "department", "change-unit": "department", "take-office": "department", "leave-office": "department",
+		"get-unit": allowed()["get-unit"], "get-office": allowed()["get-office"]}
 	for _, rt := range w.handler.routes {
 		who, ok := want[rt.id]
+		if named := strings.Contains(rt.path, "{unit}"); named != ok {
+			t.Errorf("%s names a unit in its path: %t; in the test's table: %t", rt.id, named, ok)
+		}
 		if !ok {
 			continue
 		}

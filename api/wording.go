@@ -16,6 +16,7 @@ const (
 	codeCursor          code = "cursor"
 	codeErased          code = "erased"
 	codeEvent           code = "event_unknown"
+	codeFilersOnly      code = "filers_only"
 	codeFuture          code = "known_at_future"
 	codeNoEvidence      code = "no_evidence"
 	codeNoPrevious      code = "no_previous_views"
@@ -59,6 +60,7 @@ var transportTexts = map[code]explained{
 	codeCursor:          {domain.Wording{Vi: "Yêu cầu không hợp lệ", En: "The request is not valid"}, domain.Wording{Vi: "Dấu trang không đọc được, hoặc thuộc một truy vấn khác.", En: "The cursor cannot be read, or belongs to another query."}},
 	codeErased:          {domain.Wording{Vi: "Nội dung đã bị xóa", En: "The content was erased"}, domain.Wording{Vi: "Nội dung của sự kiện này đã bị xóa theo quy định; bằng chứng về nó vẫn còn.", En: "The content of this event was erased on purpose; the evidence that it existed stays."}},
 	codeEvent:           {domain.Wording{Vi: "Không tìm thấy", En: "Not found"}, domain.Wording{Vi: "Sổ không có sự kiện “{value}”.", En: "The ledger holds no event “{value}”."}},
+	codeFilersOnly:      {domain.Wording{Vi: "Không được phép", En: "Not allowed"}, domain.Wording{Vi: "Chỉ người lập báo cáo của các đơn vị trong tệp, hoặc cấp huyện đối với báo cáo của huyện, được gửi báo cáo; cơ quan chủ trì không gửi thay. Ai cần nhập thay cho đơn vị thì đề nghị quản trị cấp vai trò “người lập báo cáo” cho đơn vị đó.", En: "Only the filers of the units in the file may send their reports, or a district's officer its own; the department does not file for them. Whoever is to import for a unit asks an administrator for the role “filer” for it."}},
 	codeFuture:          {domain.Wording{Vi: "Dữ liệu không hợp lệ", En: "The input is not valid"}, domain.Wording{Vi: "“{value}” nằm trong tương lai; chưa thể biết đến lúc đó sẽ ghi những gì.", En: "“{value}” lies in the future; what will be known then is not known yet."}},
 	codeNoEvidence:      {domain.Wording{Vi: "Không có nhật ký minh bạch", En: "No transparency log"}, domain.Wording{Vi: "Máy chủ này chạy không có nhật ký minh bạch, nên không cấp biên nhận.", En: "This server runs without a transparency log and gives no receipts."}},
 	codeNoPrevious:      {domain.Wording{Vi: "Không có gì để quay lại", En: "There is nothing to go back to"}, domain.Wording{Vi: "Không còn giữ dữ liệu tra cứu của lần dựng trước.", En: "No views from before a rebuild are kept."}},
