@@ -165,11 +165,13 @@ func (Configuration) template() string { return "configuration" }
 // Organisation lists units as of a day.
 type Organisation struct {
 	Frame
-	Search string
-	Level  domain.Level
-	Parent domain.UnitCode
-	Rows   []OrganisationRow
-	Next   string
+	Acts
+	MayRegister bool
+	Search      string
+	Level       domain.Level
+	Parent      domain.UnitCode
+	Rows        []OrganisationRow
+	Next        string
 }
 
 // OrganisationRow is a unit and who holds its office now.

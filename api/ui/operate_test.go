@@ -15,7 +15,7 @@ func operatePages() []Page {
 
 // operateAsked is the keys that the program asks for by a name it does not spell out in a template.
 func operateAsked() []string {
-	return []string{"organisation", "people", "office", "my_office", "person", "events_log", "developers", "tokens", "schema", "integrity", "configuration", "feed.live", "feed.tree", "feed.previous"}
+	return []string{"organisation", "people", "office", "my_office", "person", "events_log", "developers", "tokens", "schema", "integrity", "configuration", "feed.live", "feed.tree", "feed.previous", "feed.written"}
 }
 
 // TestRebuildWords: every state and phase a rebuild tells of has words.

@@ -73,7 +73,8 @@ func (h *Handler) operateTable() []*route {
 		get("integrity", "/integrity", h.integrityPage), post("verify", "/integrity/verify", h.verify),
 		get("configuration", "/configuration", h.configurationPage),
 
-		read("organisation", "/organisation", h.organisationPage), read("office", "/organisation/{unit}", h.officePage),
+		read("organisation", "/organisation", h.organisationPage), post("register-unit", "/organisation", h.registerUnit), post("change-unit", "/organisation/{unit}/change", h.changeUnit),
+		read("office", "/organisation/{unit}", h.officePage),
 		post("appoint", "/organisation/{unit}/appoint", h.appoint), post("leave", "/organisation/{unit}/leave", h.leave),
 		post("delegate", "/organisation/{unit}/delegate", h.delegate), post("undelegate", "/organisation/{unit}/undelegate", h.undelegate),
 		read("people", "/people", h.peoplePage), post("register", "/people", h.registerPerson), read("person", "/people/{person}", h.personPage),
@@ -103,7 +104,7 @@ func operatePolicy(table map[string]rule) map[string]rule {
 		"configuration": {allow: only(all, domain.RoleAdmin, domain.RoleDepartment)},
 
 		"organisation": operators, "office": {allow: slices.Concat(operators.allow, ownOffice)},
-		"appoint": department, "leave": department,
+		"register-unit": department, "change-unit": department, "appoint": department, "leave": department,
 		"delegate": {allow: slices.Concat(department.allow, ownOffice)}, "undelegate": {allow: slices.Concat(department.allow, ownOffice)},
 		"people": {allow: only(all, domain.RoleAdmin, domain.RoleInspector, domain.RoleDepartment)}, "register": admin,
 		"person": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)}, "grant-role": admin, "revoke-role": admin,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,7 +25,7 @@ func operateAdmits(all []string) map[string][]string {
 	admin, operators, everything := only("admin"), only("department", "inspector", "admin"), only("department", "inspector")
 	out := map[string][]string{"configuration": only("department", "admin"), "operations": operators, "integrity": operators, "organisation": operators, "people": operators,
 		"office": append(operators, "head", "deputy"), "delegate": only("department", "head", "deputy"), "undelegate": only("department", "head", "deputy"),
-		"appoint": only("department"), "leave": only("department"), "person": only("inspector", "admin"),
+		"register-unit": only("department"), "change-unit": only("department"), "appoint": only("department"), "leave": only("department"), "person": only("inspector", "admin"),
 		"events": everything, "event": everything, "cloud-event": everything}
 	for _, id := range []string{"retry", "rebuild", "rebuild-cancel", "rebuild-undo", "rebuild-drop", "verify", "register", "grant-role", "revoke-role", "revoke-credential", "person-link", "person-sessions"} {
 		out[id] = admin
@@ -33,6 +34,17 @@ func operateAdmits(all []string) map[string][]string {
 		out[id] = all
 	}
 	return out
+}
+
+// operateVisits is more states of the pages of operators and developers, for the tests that look at every page.
+func operateVisits() []visit {
+	return []visit{
+		{"office-department", "office", "department", "/organisation/25741", nil}, {"office-head", "office", "head", "/organisation/25741", nil},
+		{"office-refused", "office", "department", "/organisation/25741", []step{{map[string]string{"#appoint-person": "filer", "#appoint-title": "x"}, `form[action$="/appoint"] button`}}},
+		{"person-head", "person", "admin", "/people/head", nil}, {"events-filtered", "events", "inspector", "/events?after=first&category=report&unit=25741", nil},
+		{"people-refused", "people", "admin", "/people", []step{{map[string]string{"#register-id": "filer", "#register-name": "x"}, "form.stack button"}}},
+		{"tokens-made", "tokens", "deputy", "/tokens", []step{{map[string]string{"#label": "máy gửi"}, `form.stack button`}}},
+	}
 }
 
 const testAPI = `{"info":{"version":"1"},"paths":{"/v1/events":{"get":{"operationId":"list-events","summary":"Events <b>","tags":["events"],
@@ -255,6 +267,40 @@ func TestOrganisation(t *testing.T) {
 	}
 	root = department.follow(root, unit+"/undelegate", url.Values{"reason": {"Hết việc"}})
 	department.shows(root, "đã thu hồi")
+}
+
+// TestUnits: a unit comes in and changes, from days on, and everything it was stays to be seen.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	department := w.as("department")
+	root := department.page("/organisation")
+	one := url.Values{"unit": {"25900"}, "level": {"commune"}, "type": {"Xã"}, "name": {"Tân Bình " + hostile}, "parent": {"718"}, "effective_on": {"2020-01-01"}, "source": {"124/QĐ"}}
+	wrong := maps.Clone(one)
+	wrong["parent"] = []string{"99999"}
+	root = department.send(root, "/organisation", wrong, http.StatusNotFound)
+	if in := find(root, func(n *html.Node) bool { return attr(n, "id") == "unit-name" }); attr(in, "value") != "Tân Bình "+hostile {
+		t.Error("the name typed is lost")
+	}
+	root = department.follow(root, "/organisation", one)
+	department.shows(root, "Tân Bình "+hostile, "Thủ Dầu Một", "khuyết")
+	const change = "/organisation/25900/change"
+	for _, bad := range []url.Values{{"change": {"moved"}, "effective_on": {"2021-02-01"}, "basis": {"x"}}, {"change": {"renamed"}, "effective_on": {"soon"}, "name": {"y"}, "basis": {"x"}}, {"change": {"dissolved"}, "effective_on": {"2021-02-01"}}} {
+		department.send(root, change, bad, http.StatusUnprocessableEntity)
+	}
+	department.want(http.MethodPost, change, url.Values{"key": {newKey()}, "change": {"x"}}, http.StatusBadRequest)
+	root = department.follow(root, change, url.Values{"change": {"reclassified"}, "effective_on": {"2021-02-01"}, "name": {"Thị trấn Tân Bình"}, "type": {"Thị trấn"}, "basis": {"NQ 1"}})
+	root = department.follow(root, change, url.Values{"change": {"moved"}, "effective_on": {"2021-02-03"}, "other": {"719"}, "basis": {"NQ 2"}})
+	department.shows(root, "Thị trấn Tân Bình", "Tân Bình "+hostile, "Bàu Bàng", "Thủ Dầu Một", "03/02/2021")
+	root = department.follow(root, change, url.Values{"change": {"renamed"}, "effective_on": {"2021-02-04"}, "name": {"Tân Bình"}, "basis": {"NQ 3"}})
+	root = department.follow(root, change, url.Values{"change": {"merged"}, "effective_on": {"2021-03-01"}, "other": {"25744"}, "basis": {"NQ 4"}})
+	department.shows(root, "nhập vào 25744")
+	if formOf(root, change) != nil {
+		t.Error("a unit that has ended is offered a change")
+	}
+	if find(w.as("inspector").page("/organisation"), func(n *html.Node) bool { return attr(n, "id") == "unit-code" }) != nil {
+		t.Error("an inspector is offered to register a unit")
+	}
 }
 
 // TestPeople: an administrator registers somebody, gives and takes a role, and lets them in.

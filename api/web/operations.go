@@ -112,6 +112,8 @@ func (h *Handler) rebuildState(c *call, o Rebuilder, p *ui.Operations) error {
 		case "live":
 			live = g.Events
 			p.Feeds[0].Detail = g.Version
+		case "written":
+			p.Feeds = append(p.Feeds, ui.Feed{Name: "feed.written", Detail: g.Version, Place: g.Place, Events: p.Lag.Events + max(0, live-g.Events), Seconds: -1})
 		case "previous":
 			p.Rebuild.Previous = &g
 			p.Feeds = append(p.Feeds, ui.Feed{Name: "feed.previous", Detail: g.Version, Place: g.Place, Events: p.Lag.Events + max(0, live-g.Events), Seconds: -1})
@@ -142,7 +144,7 @@ func (h *Handler) rebuild(c *call) error {
 		return h.showOperations(c, err)
 	}
 	run := &found{}
-	o := projections.RebuildOptions{Parked: c.r.PostForm.Get("parked") == "1", Differs: run.add}
+	o := projections.RebuildOptions{Parked: c.r.PostForm.Get("parked") == "1", Fresh: c.r.PostForm.Get("fresh") == "1", Differs: run.add}
 	switch c.r.PostForm.Get("how") {
 	case "dry":
 		o.DryRun = true

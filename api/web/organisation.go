@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,8 +18,10 @@ import (
 // unitsOnPage bounds a page of the organisation. Chosen: a province's communes after two pages.
 const unitsOnPage = 100
 
-// organisationPage lists the units of a day, and who holds their offices now.
-func (h *Handler) organisationPage(c *call) error {
+func (h *Handler) organisationPage(c *call) error { return h.showOrganisation(c, nil) }
+
+// showOrganisation lists the units of a day, and who holds their offices now.
+func (h *Handler) showOrganisation(c *call, refusal error) error {
 	f, err := c.peopleTabs("organisation")
 	if err != nil {
 		return err
@@ -29,7 +30,7 @@ func (h *Handler) organisationPage(c *call) error {
 		return err
 	}
 	q := c.query
-	p := ui.Organisation{Frame: f, Search: q.Get("q"), Level: domain.Level(q.Get("level")), Parent: domain.UnitCode(q.Get("parent"))}
+	p := ui.Organisation{Frame: f, MayRegister: c.may("register-unit"), Search: q.Get("q"), Level: domain.Level(q.Get("level")), Parent: domain.UnitCode(q.Get("parent"))}
 	if p.Parent != "" && !domain.ValidID(string(p.Parent)) {
 		return domain.Refuse(domain.NotFound, domain.CodeUnitUnknown, "/parent", "parent", string(p.Parent))
 	}
@@ -52,7 +53,69 @@ func (h *Handler) organisationPage(c *call) error {
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	return c.render(http.StatusOK, p)
+	status, err := c.refused(f, &p.Acts, refusal)
+	if err != nil {
+		return err
+	}
+	return c.render(status, p)
+}
+
+// typedUnit reads a field that names a unit; "" where none is typed.
+func (c *call) typedUnit(name string) (domain.UnitCode, error) {
+	code := domain.UnitCode(strings.TrimSpace(c.r.PostForm.Get(name)))
+	if code == "" {
+		return "", nil
+	}
+	if !domain.ValidID(string(code)) {
+		return "", domain.Refuse(domain.NotFound, domain.CodeUnitUnknown, "/"+name, "unit", string(code))
+	}
+	_, err := c.h.Ledger.Unit(c.ctx, code)
+	return code, err
+}
+
+// registerUnit brings a unit in under its official code.
+func (h *Handler) registerUnit(c *call) error {
+	form := c.r.PostForm
+	code := strings.TrimSpace(form.Get("unit"))
+	return c.act("/organisation/"+url.PathEscape(code), h.showOrganisation, func(cmd commands.Command) (commands.Result, error) {
+		parent, err := c.typedUnit("parent")
+		if err != nil {
+			return commands.Result{}, err
+		}
+		return h.Ledger.RegisterUnit(c.ctx, cmd, domain.UnitRegistered{Unit: domain.UnitCode(code), Level: domain.Level(form.Get("level")), Type: typedText(c, "type"),
+			Name: typedText(c, "name"), Parent: parent, EffectiveOn: domain.Date(form.Get("effective_on")), Source: typedText(c, "source")})
+	})
+}
+
+// changeUnit renames, moves, merges or dissolves a unit, or gives it another type, from a day on.
+func (h *Handler) changeUnit(c *call) error {
+	return c.act(c.officePath(), h.showOffice, func(cmd commands.Command) (commands.Result, error) {
+		form, unit := c.r.PostForm, domain.UnitCode(c.path("unit"))
+		on, basis := domain.Date(form.Get("effective_on")), typedText(c, "basis")
+		other, err := c.typedUnit("other")
+		if err != nil {
+			return commands.Result{}, err
+		}
+		var e domain.Event
+		switch change := form.Get("change"); change {
+		case "renamed":
+			e = domain.UnitRenamed{Unit: unit, Name: typedText(c, "name"), EffectiveOn: on, Basis: basis}
+		case "reclassified":
+			e = domain.UnitReclassified{Unit: unit, Type: typedText(c, "type"), Name: typedText(c, "name"), EffectiveOn: on, Basis: basis}
+		case "moved", "merged":
+			if other == "" {
+				return commands.Result{}, domain.Refuse(domain.Invalid, domain.CodeTextMissing, "/other")
+			}
+			if e = (domain.UnitMoved{Unit: unit, Parent: other, EffectiveOn: on, Basis: basis}); change == "merged" {
+				e = domain.UnitMerged{Unit: unit, Into: other, EffectiveOn: on, Basis: basis}
+			}
+		case "dissolved":
+			e = domain.UnitDissolved{Unit: unit, EffectiveOn: on, Basis: basis}
+		default:
+			return commands.Result{}, errForm
+		}
+		return h.Ledger.ChangeUnit(c.ctx, cmd, unit, e)
+	})
 }
 
 // dayOr is the day asked for, or another.

@@ -43,7 +43,7 @@ func addressOf(rt *route) string {
 }
 
 // notPages are the routes of GET that answer no page of their own, and why.
-var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs"}
+var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs", "live": "a feed for scripts"}
 
 // theOnlyWay lists pages that the table of routes cannot be asked for just so, and more states of pages.
 func theOnlyWay() []visit {
@@ -51,7 +51,7 @@ func theOnlyWay() []visit {
 	wrong := map[string]string{"#f_smartphone_users": "8.000", "#f_installed": "9"}
 	right := map[string]string{"#f_smartphone_users": "8000", "#f_installed": "4000", "#f_new_today": "100"}
 	submit := "form.stack button"
-	return []visit{
+	return append(operateVisits(), []visit{
 		{"today-open", "today", "filer_b", "/today", nil}, {"file-first", "file", "filer_b", phuLoi + "/file", nil},
 		{"file-problems", "file", "filer_b", phuLoi + "/file", []step{{wrong, submit}}}, {"file-check", "file", "filer_b", phuLoi + "/file", []step{{right, submit}}},
 		{"file-interruption", "file", "filer", report + "/file", []step{{map[string]string{"#f_installed": "3000", "#reason": "Rà soát"}, submit}}},
@@ -67,7 +67,7 @@ func theOnlyWay() []visit {
 		{"links-issued", "links", "admin", "/links", []step{{map[string]string{"#person": "filer"}, submit}}},
 		{"sign-in-refused", "sign-in", "", "/signin", []step{{map[string]string{"#name": "filer", "#password": "sai"}, submit}}},
 		{"failure", "report", "inspector", "/reports/99999/2021-02-08", nil},
-	}
+	}...)
 }
 
 // visits is every page of the table of routes, as somebody whom the policy lets in, and what is listed besides. A page that
