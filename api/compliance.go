@@ -18,7 +18,7 @@ func (h *Handler) complianceRoutes() []*route {
 			params: []param{id("area", "One area only; who sees one area alone must name it."), paramAsOf, paramKnownAt, paramAt}, handle: h.board},
 		{id: "compliance", method: http.MethodGet, path: "/v1/regimes/{regime}/compliance", tag: "queries", summary: "Where each obligation stands", answer: projections.CompliancePage{},
 			params: []param{date("date", "One day."), date("from", "First day."), date("to", "Last day."), id("unit", "One unit."), id("parent", "The units reporting through this one."), id("form", "One form."),
-				{name: "status", kind: paramChoice, choices: statuses(), doc: "Statuses, joined by commas."}, paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.compliance},
+				{name: "status", kind: paramChoices, choices: statuses(), doc: "Statuses, joined by commas."}, paramAsOf, paramKnownAt, paramAt, paramCursor, paramPage}, handle: h.compliance},
 		{id: "unit-records", method: http.MethodGet, path: "/v1/regimes/{regime}/records", tag: "queries", summary: "Rates and streaks of units over the days", answer: projections.UnitRecordPage{},
 			params: []param{date("from", "First day."), date("to", "Last day."), id("unit", "One unit."), id("parent", "The units reporting through this one."), id("form", "One form."),
 				paramAsOf, paramKnownAt, paramAt}, handle: h.records},

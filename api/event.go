@@ -96,7 +96,7 @@ type EventPage struct {
 }
 
 func (h *Handler) eventRoutes() []*route {
-	category := param{name: "category", kind: paramChoice, choices: domain.Categories, doc: "Categories of streams, joined by commas."}
+	category := param{name: "category", kind: paramChoices, choices: domain.Categories, doc: "Categories of streams, joined by commas."}
 	stream := param{name: "stream", doc: "One stream."}
 	after := param{name: "after", kind: paramPosition, doc: "Events after this position."}
 	return []*route{

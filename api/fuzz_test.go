@@ -118,7 +118,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	h := fuzzedHandler()
 	params := []param{paramAt, paramKnownAt, paramPage, paramCursor, date("from", ""), date("to", ""), id("unit", ""),
-		{name: "kind", kind: paramChoice, choices: []string{"late", "missing"}}, {name: "local", kind: paramLocal}}
+		{name: "kind", kind: paramChoices, choices: []string{"late", "missing"}}, {name: "local", kind: paramLocal}}
 	f.Fuzz(func(t *testing.T, query string) {
 		c := asking(h, params, "", "", query)
 		if err := c.parseQuery(); err != nil {

@@ -258,7 +258,11 @@ func (rt *route) operation(registry huma.Registry) *huma.Operation {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Schema: schema})
 	}
 	for _, p := range rt.params {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: "query", Required: p.needed, Description: p.doc, Schema: p.schema()})
+		shown := &huma.Param{Name: p.name, In: "query", Required: p.needed, Description: p.doc, Schema: p.schema()}
+		if p.kind == paramChoices { // joined by commas, not given several times
+			shown.Style, shown.Explode = "form", new(bool)
+		}
+		op.Parameters = append(op.Parameters, shown)
 	}
 	op.Parameters = append(op.Parameters, rt.requestHeaders()...)
 	if schema := schemaOf(registry, rt.body, rt.bodyRef); schema != nil || len(rt.bodyTypes) > 0 {

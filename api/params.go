@@ -29,8 +29,9 @@ const (
 	paramInstant
 	paramPosition
 	paramLimit
-	paramChoice // one or more of choices, joined by commas
-	paramLocal  // an instant, or a clock time in the regime's zone, as a field of a form sends it
+	paramChoice  // one of choices
+	paramChoices // one or more of choices, joined by commas
+	paramLocal   // an instant, or a clock time in the regime's zone, as a field of a form sends it
 )
 
 // param is one query parameter: the request is parsed by it and the OpenAPI document describes it.
@@ -80,7 +81,7 @@ func (p param) want() string {
 		return "1234"
 	case paramLimit:
 		return "1 – 500"
-	case paramChoice:
+	case paramChoice, paramChoices:
 		return strings.Join(p.choices, ", ")
 	case paramLocal:
 		return "2021-02-08T15:00:00"
@@ -105,6 +106,8 @@ func (p param) valid(v string) bool {
 		n, err := strconv.Atoi(v)
 		return err == nil && n >= 1 && n <= maxLimit
 	case paramChoice:
+		return slices.Contains(p.choices, v)
+	case paramChoices:
 		for one := range strings.SplitSeq(v, ",") {
 			if !slices.Contains(p.choices, one) {
 				return false
@@ -129,6 +132,17 @@ func (p param) schema() *huma.Schema {
 	case paramLimit:
 		low, high := 1.0, float64(maxLimit)
 		return &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high, Default: defaultLimit}
+	case paramPosition:
+		return &huma.Schema{Type: huma.TypeString, Pattern: `^[0-9]+(\.[0-9]+)?$`}
+	case paramChoice, paramChoices:
+		one := &huma.Schema{Type: huma.TypeString}
+		for _, c := range p.choices {
+			one.Enum = append(one.Enum, c)
+		}
+		if p.kind == paramChoice {
+			return one
+		}
+		return &huma.Schema{Type: huma.TypeArray, Items: one}
 	}
 	return &huma.Schema{Type: huma.TypeString}
 }

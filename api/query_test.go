@@ -496,6 +496,7 @@ func TestQueriesRefuseWhatIsNotThere(t *testing.T) {
 		{"/v1/regimes/bluezone/days/2021-02-08/board?area=99999", 404, "unit_unknown"},
 		{"/v1/regimes/bluezone/days/2021-02-08/synthesis?area=99999", 404, "unit_unknown"},
 		{"/v1/regimes/nosuch/days", 404, "regime_unknown"},
+		{"/v1/regimes/bluezone/breaches?kind=late,missing", 400, "parameter"}, // it takes one
 		{"/v1/regimes/bluezone/breaches?known_at=2099-01-01T00:00:00Z", 422, "known_at_future"},
 	} {
 		if p := decodeInto[Problem](t, w.want(ask{as: "inspector", path: x.path}, x.status)); p.Code != x.code {

@@ -49,9 +49,10 @@ func (h *Handler) rebuildRoutes() []*route {
 		{id: "stream-rebuild", method: http.MethodGet, path: "/v1/operations/rebuild/stream", tag: "operations", summary: "The progress of the rebuild (server-sent events), until it ends",
 			mediaTypes: []string{eventStreamType}, handle: h.streamRebuild},
 		{id: "start-rebuild", method: http.MethodPost, path: "/v1/operations/rebuild", tag: "operations", summary: "Begin a rebuild, unless one goes on; harmless to repeat", status: http.StatusAccepted, answer: projections.RebuildStatus{},
-			params: []param{yes("accept", "Switch also when the new views change what no release declares."), yes("dry_run", "Compare, and write nothing."), yes("parked", "What is parked may stay parked.")},
+			params: []param{yes("accept", "Switch also when the new views change what no release declares."), yes("dry_run", "Compare, and write nothing."), yes("parked", "What is parked may stay parked."),
+				yes("fresh", "Begin anew, also where an interrupted rebuild could be gone on with.")},
 			handle: func(c *call) error {
-				o := projections.RebuildOptions{Accept: c.query.text("accept") != "", DryRun: c.query.text("dry_run") != "", Parked: c.query.text("parked") != ""}
+				o := projections.RebuildOptions{Accept: c.query.text("accept") != "", DryRun: c.query.text("dry_run") != "", Parked: c.query.text("parked") != "", Fresh: c.query.text("fresh") != ""}
 				// A rebuild that goes on already is what was asked for: the answer says how it stands.
 				if s, _ := h.Rebuilds.RebuildStatus(); s.State != "running" {
 					if err := h.Rebuilds.StartRebuild(o); err != nil {
