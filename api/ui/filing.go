@@ -130,7 +130,8 @@ type Filed struct {
 	Version   *projections.VersionRow // nil: nothing was filed
 	Figures   []Difference
 	MayFile   bool
-	Receipts  bool // the server gives receipts of events
+	Receipts  bool     // the server gives receipts of events
+	Receipt   *Receipt // of the newest version; nil where none is made
 	Act       string
 }
 

@@ -221,6 +221,12 @@ type Unit struct {
 	Order     map[domain.FormID][]string // the forms' fields, as the forms have them
 	Presets   []Preset
 	Permanent bool // the page has an address for ever, with both times
+	Evidence  bool // what proves the events can be had
+}
+
+// BundleLink is the address of everything recorded about the unit's day, with what proves it.
+func (p Unit) BundleLink() string {
+	return address("/reports/"+url.PathEscape(string(p.History.Unit))+"/evidence", url.Values{}, []string{"regime", string(p.Regime), "from", string(p.Date), "to", string(p.Date)})
 }
 
 // Label is a figure's name in the page's language.

@@ -454,6 +454,11 @@ func (h *Handler) filedPage(c *call) error {
 			p.Figures = differences(f, form, before, v.Figures, n > 1)
 		}
 	}
+	if p.Version != nil {
+		if p.Receipt, err = h.receipt(c, p.Version.EventID); err != nil {
+			return err
+		}
+	}
 	return c.render(http.StatusOK, p)
 }
 

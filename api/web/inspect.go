@@ -57,7 +57,7 @@ func (h *Handler) reportPage(c *call) error {
 		return err
 	}
 	f.Title = history.UnitName + ", " + f.Day(f.Date)
-	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1), Permanent: true}
+	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1), Permanent: true, Evidence: h.Evidence != nil}
 	p.Know(h.Registry.Forms())
 	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
 	if err != nil {

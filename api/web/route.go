@@ -64,7 +64,7 @@ func (h *Handler) table() []*route {
 		post("return", reportPath+"/return", h.returnReport),
 		get("answers", "/answers", h.answersPage), get("explain", reportPath+"/explain", h.explainPage), post("explain-send", reportPath+"/explain", h.explainSend),
 
-		read("inspect", "/inspect", h.inspectPage), read("report", "/reports/{unit}/{date}", h.reportPage), read("search", "/search", h.searchPage),
+		read("inspect", "/inspect", h.inspectPage), read("report", "/reports/{unit}/{date}", h.reportPage), read("bundle", "/reports/{unit}/evidence", h.bundle), get("proof", "/proof/{event}", h.proofPage), read("search", "/search", h.searchPage),
 
 		read("grid", "/grid", h.gridPage), read("judge", "/judgements", h.judgePage),
 		post("excuse", reportPath+"/excuse", h.excuse), post("uphold", reportPath+"/uphold", h.uphold),
@@ -135,6 +135,8 @@ func policy() map[string]rule {
 
 		"inspect": {allow: only(anywhere, domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict)},
 		"report":  {allow: append(readers, allowance{reach: office})}, "search": oversight,
+		// A receipt says what the public log says, and shows no content; a bundle holds the content.
+		"proof": signedIn, "bundle": {allow: append(readers, allowance{reach: office})},
 
 		"grid": oversight, "judge": oversight, "excuse": department, "uphold": department,
 		"progress": oversight, "totals": oversight, "issue": department,

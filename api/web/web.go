@@ -20,6 +20,7 @@ import (
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/commands"
+	"github.com/answerable-ledger/answerable/documents"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/projections"
@@ -60,6 +61,8 @@ type Config struct {
 	Log Log
 	// Demo marks every figure as synthetic. Whether one may sign in without proof, Accounts knows.
 	Demo bool
+	// Evidence is what proves events to outsiders; nil: none is made.
+	Evidence documents.Evidence
 	// Receipts says that Next gives receipts of events under /v1/receipts/.
 	Receipts bool
 	// DemoPersons are listed on the demonstration's page of persons to sign in as; of them, those who are synthetic.

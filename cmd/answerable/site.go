@@ -50,8 +50,12 @@ func (a *app) withPages(n *node, state *appstate.State, look *inspection, how se
 	if err != nil {
 		return nil, err
 	}
-	return web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: api,
-		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence, Checkpoint: look.checkpoint, Operate: look.operate(how.site, api.OpenAPI())})
+	pages := web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: api,
+		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence, Checkpoint: look.checkpoint, Operate: look.operate(how.site, api.OpenAPI())}
+	if look.proof != nil {
+		pages.Evidence = look.proof
+	}
+	return web.New(pages)
 }
 
 // pagesOf is how a node's pages are served.

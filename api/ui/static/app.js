@@ -130,5 +130,7 @@ if (polled) {
   setTimeout(look, Number(polled.dataset.poll));
 }
 
+for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
+
 const problems = document.querySelector(".problems");
 if (problems) problems.focus();
