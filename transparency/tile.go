@@ -154,13 +154,7 @@ func SplitEntries(bundle []byte) ([][]byte, error) {
 // TileRoot hashes the hashes of one full tile to the one hash that stands for it in the level above.
 func TileRoot(hashes []tlog.Hash) tlog.Hash {
 	var level [TileWidth]tlog.Hash
-	n := copy(level[:], hashes)
-	for ; n > 1; n /= 2 {
-		for i := range n / 2 {
-			level[i] = nodeHash(level[2*i], level[2*i+1])
-		}
-	}
-	return level[0]
+	return foldHashes(level[:copy(level[:], hashes)])
 }
 
 // nodeHash is tlog.NodeHash without its allocation.
@@ -209,6 +203,16 @@ func (f *Frontier) Root() tlog.Hash {
 	return h
 }
 
+// foldHashes hashes a power of two of hashes to the one above them all, where they lie.
+func foldHashes(level []tlog.Hash) tlog.Hash {
+	for n := len(level); n > 1; n /= 2 {
+		for i := range n / 2 {
+			level[i] = nodeHash(level[2*i], level[2*i+1])
+		}
+	}
+	return level[0]
+}
+
 // TileReader gives a tile's bytes: Width hashes of 32 bytes. It may give those of a wider tile of the same place.
 type TileReader func(t TileID) ([]byte, error)
 
@@ -217,6 +221,7 @@ func HashReader(size int64, read TileReader) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		tiles := map[TileID][]byte{}
 		out := make([]tlog.Hash, len(indexes))
+		var room [TileWidth]tlog.Hash
 		for i, index := range indexes {
 			level, n := tlog.SplitStoredHashIndex(index)
 			id, lo, height := tileAround(size, level, n)
@@ -234,11 +239,11 @@ func HashReader(size int64, read TileReader) tlog.HashReader {
 				}
 				tiles[id] = b
 			}
-			hs := make([]tlog.Hash, 1<<height)
+			hs := room[:1<<height]
 			for j := range hs {
 				hs[j] = tlog.Hash(b[(lo+j)*tlog.HashSize:])
 			}
-			out[i] = TileRoot(hs)
+			out[i] = foldHashes(hs)
 		}
 		return out, nil
 	})
