@@ -176,3 +176,23 @@ func FuzzLastEventID(f *testing.F) {
 		}
 	})
 }
+
+func FuzzSignatureHeader(f *testing.F) {
+	for _, s := range []string{"", " ", "key", "key signature", "key  ", strings.Repeat("k", 2049) + " s", "khóa chữ ký", "a\x00 b"} {
+		f.Add(s, "k1")
+		f.Add(s, "")
+	}
+	h := fuzzedHandler()
+	f.Fuzz(func(t *testing.T, header, key string) {
+		c := asking(h, nil, keyHeader, key, "")
+		c.r.Header.Set(signatureHeader, header)
+		signed, err := c.filingSignature()
+		if err != nil {
+			refused(t, header, err)
+			return
+		}
+		if signed == nil || signed.Nonce != key || signed.Signature.Credential+" "+signed.Signature.Signature != header {
+			t.Fatalf("%q became %+v", header, signed)
+		}
+	})
+}

@@ -28,6 +28,9 @@ func (rt *route) requestHeaders() []*huma.Param {
 	if rt.keyed != keyless {
 		out = append(out, text(keyHeader, "1 to 200 printable ASCII characters, new for each attempt and the same in its repeats.", rt.keyed == keyNeeded))
 	}
+	if rt.bodyRef != "" {
+		out = append(out, text(signatureHeader, "What the machine of a unit signs its filing with: the credential and the signature, with a space between. The Idempotency-Key is the nonce.", false))
+	}
 	if rt.ifMatch {
 		out = append(out, text("If-Match", "The ETag of the version looked at; or name the version in the body.", false))
 	}

@@ -17,6 +17,7 @@ func (h *Handler) wordRoutes() []*route {
 		all := domain.Words()
 		delete(all, "detail") // of refusals, which carry their own words
 		delete(all, "type")
+		delete(all, "signature")
 		return c.answer(http.StatusOK, Words{all})
 	}}}
 }

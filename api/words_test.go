@@ -1,9 +1,31 @@
 package api
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"testing"
+
+	"github.com/answerable-ledger/answerable/domain"
 )
+
+// TestEverySigningCodeHasWords: why a signature was refused is told in words.
+func TestEverySigningCodeHasWords(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../signing/errors.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`Code = "(signing_[a-z0-9_]+)"`).FindAllSubmatch(source, -1)
+	if len(codes) < 30 || len(codes)+2 != len(domain.Words()["signature"]) {
+		t.Errorf("%d codes", len(codes))
+	}
+	for _, c := range codes {
+		if code := string(c[1]); domain.Word("signature", code, domain.Vietnamese) == code {
+			t.Errorf("%s has no words", code)
+		}
+	}
+}
 
 // TestWords: every code that a schema allows in an answer has its words.
 func TestWords(t *testing.T) {

@@ -59,6 +59,28 @@ var words = map[string]map[string]Wording{
 		"string": {"chuỗi ký tự", "string"}, "boolean": {"true hoặc false", "true or false"}, "integer": {"số nguyên", "integer"}, "number": {"số", "number"},
 		"object": {"đối tượng JSON", "object"}, "array": {"danh sách JSON", "array"}, "null": {"null", "null"},
 	},
+	// Why a signature was refused: the codes of package signing.
+	"signature": {
+		"malformed":      {"tiêu đề chữ ký không đọc được", "the signature's header cannot be read"},
+		"not_judged":     {"máy chủ này không kiểm được chữ ký", "this server cannot judge signatures"},
+		"signing_method": {"cách ký không được dùng ở đây", "a method that is not in use here"}, "signing_base64": {"có phần không phải base64 hợp lệ", "a part is not valid base64"},
+		"signing_public_key": {"không đọc được khóa đã đăng ký", "the enrolled key cannot be read"}, "signing_client_data": {"dữ liệu của trình duyệt không hợp lệ", "the browser's data are not valid"},
+		"signing_authenticator_data": {"dữ liệu của thiết bị ký không hợp lệ", "the authenticator's data are not valid"}, "signing_cms": {"cấu trúc CMS không được chấp nhận", "the CMS structure is not accepted"},
+		"signing_response": {"câu trả lời của trình duyệt không hợp lệ", "the browser's answer is not valid"}, "signing_attestation": {"chứng nhận của thiết bị ký không hợp lệ", "the authenticator's attestation does not hold"},
+		"signing_other_credential": {"chữ ký thuộc khóa khác", "the signature is another key's"}, "signing_not_enrolled": {"khóa chưa được đăng ký", "the key was not enrolled"},
+		"signing_revoked": {"khóa đã bị thu hồi", "the key was revoked"}, "signing_enrolled_twice": {"khóa được đăng ký hai lần", "the key is enrolled twice"},
+		"signing_wrong_signature": {"chữ ký không khớp với nội dung", "the signature does not fit the content"}, "signing_ceremony": {"chữ ký được tạo cho mục đích khác", "it was made for another purpose"},
+		"signing_challenge": {"chữ ký thuộc lời ký khác", "it signs another statement"}, "signing_digest": {"chữ ký thuộc nội dung khác", "it signs another content"},
+		"signing_origin": {"ký trên trang không phải của hệ thống", "signed on a page that is not ours"}, "signing_cross_origin": {"ký trong khung của trang khác", "signed inside another page's frame"},
+		"signing_relying_party": {"khóa được dùng cho trang khác", "the key was used for another site"}, "signing_user_absent": {"không có người chạm vào thiết bị ký", "nobody touched the authenticator"},
+		"signing_user_not_verified": {"thiết bị ký chưa kiểm tra người dùng", "the authenticator did not check who it was"}, "signing_synced": {"khóa có thể sao chép sang thiết bị khác", "the key can be copied to other devices"},
+		"signing_attached": {"CMS kèm nội dung riêng", "the CMS carries its own content"}, "signing_unsigned_parts": {"CMS có phần không được ký", "the CMS carries parts that nothing signs"},
+		"signing_algorithm": {"thuật toán không được chấp nhận", "the algorithm is not accepted"}, "signing_certificate_key": {"chứng thư thuộc khóa khác", "the certificate is another key's"},
+		"signing_certificate_chain": {"chứng thư không dẫn tới gốc tin cậy", "the certificate leads to no trusted root"}, "signing_certificate_time": {"chứng thư không có hiệu lực vào lúc đó", "the certificate was not valid then"},
+		"signing_certificate_use": {"chứng thư không dùng để ký", "the certificate is not for signatures"}, "signing_signed_in_future": {"thời điểm ký nằm sau lúc nhận", "the signing time is after the receipt"},
+		"signing_unattested": {"thiết bị ký không có chứng nhận", "the authenticator is not attested"}, "signing_authenticator_model": {"loại thiết bị ký không có trong danh sách", "the model of authenticator is not listed"},
+		"signing_enrolment_challenge": {"đăng ký cho yêu cầu khác", "the enrolment answers another challenge"}, "signing_policy_incomplete": {"cấu hình ký còn thiếu", "the signing policy is incomplete"},
+	},
 	"detail": {
 		"nothing": {"không có nội dung", "nothing there"}, "unexpected_end": {"kết thúc giữa chừng", "it ends too early"}, "utf8": {"không phải UTF-8", "not UTF-8"},
 		"name_not_string": {"tên phải là chuỗi trong ngoặc kép", "a name must be a string in quotation marks"}, "more_values": {"có nhiều hơn một giá trị", "more than one value"},
@@ -76,7 +98,7 @@ var words = map[string]map[string]Wording{
 }
 
 // argWords says which words an argument of a refusal is put in.
-var argWords = map[string]string{"role": "role", "rule": "rule", "breach": "breach", "scope": "scope", "expected": "scope", "capacity": "capacity", "want": "type", "detail": "detail"}
+var argWords = map[string]string{"role": "role", "rule": "rule", "breach": "breach", "scope": "scope", "expected": "scope", "capacity": "capacity", "want": "type", "detail": "detail", "reason": "signature"}
 
 // Words gives, by what codes are of (status, breach, channel, rule, …), each code in words.
 func Words() map[string]map[string]Wording {
