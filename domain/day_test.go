@@ -176,7 +176,7 @@ func TestCloseDay(t *testing.T) {
 	before := facts(fact("7 18:00:00", domain.System, opened()))
 	check(t, domain.Day{}, []spec[domain.Day]{
 		{name: "rule 3: after the last deadline of sending and its grace", given: before, when: end(regime(), all, "16:05:00"), then: []domain.Event{closed}},
-		{name: "rule 3: not before", given: before, when: end(regime(), all, "16:04:59"), wantErr: no(domain.Conflict, domain.CodeDayNotOver, "/date")},
+		{name: "rule 3: not before", given: before, when: end(regime(), all, "16:04:59.999999999"), wantErr: no(domain.Conflict, domain.CodeDayNotOver, "/date")},
 		{name: "rule 3: an extension keeps the day open", given: before, when: end(regime(domain.DeadlineExtended{Date: day, Duty: "commune", Due: at("18:00:00")}), all, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeDayNotOver, "/date")},
 		{name: "rule 3: once", given: append(before, fact("16:05:00", domain.System, closed)), when: end(regime(), all, "16:06:00"), wantErr: no(domain.Conflict, domain.CodeDayClosed, "/date")},
 		{name: "rule 4: the counts cover every obligation", given: before, when: end(regime(), fewer, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeCounts, "/counts")},
@@ -185,6 +185,20 @@ func TestCloseDay(t *testing.T) {
 		{name: "rule 4: all of them", given: before, when: end(regime(), other, "16:05:00"), wantErr: no(domain.Conflict, domain.CodeCounts, "/counts")},
 		{name: "a day that was opened", when: end(regime(), all, "16:05:00"), wantErr: no(domain.NotFound, domain.CodeDayNotOpen, "/date")},
 	})
+}
+
+// A synthesis names the version of each report in it, and its digest binds what each said, in whatever order they were
+// summed (rule 16).
+func TestIssuedTotal(t *testing.T) {
+	t.Parallel()
+	form := domain.Form{ID: "commune", Scope: domain.ScopeTerritory}
+	got := domain.NewIssuedTotal(form, figures(2000, 1200), 4, []domain.ChildPin{{Unit: "25945", Version: 1, Digest: "cc"}, {Unit: "25741", Version: 2, Digest: "bb"}, {Unit: "25900", Version: 1, Digest: "aa"}}, []domain.UnitCode{"25873"})
+	want := domain.IssuedTotal{Form: "commune", Scope: domain.ScopeTerritory, Figures: figures(2000, 1200), Expected: 4, Missing: []domain.UnitCode{"25873"},
+		Inputs:       []domain.IssuedVersion{{Version: 1, Units: []domain.UnitCode{"25900", "25945"}}, {Version: 2, Units: []domain.UnitCode{"25741"}}},
+		InputsDigest: "7e0c3b292b18e30fb936b6c9d4bfd88285c099550b5bf293fed0d01819d9df68"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error("rule 16:", d)
+	}
 }
 
 func TestIssueReport(t *testing.T) {

@@ -128,6 +128,7 @@ func TestAnswerable(t *testing.T) {
 		{"rule 8: the predecessor stays answerable after the succession", office(succession()...), 1, "15:00:00", head},
 		{"rule 8: at the very deadline the successor is in office", office(succession()...), 1, "9 08:00:00", next},
 		{"rule 8: a successor's erratum of form does not take it over", office(succession()...), 2, "15:00:00", head},
+		{"rule 8: nor does it go back to the head when it was filed", leftAt, 2, "15:00:00", ""},
 		{"rule 8: for a corrected figure the head when the correction was recorded", office(succession()...), 3, "15:00:00", next},
 		{"rule 8: and so for its errata", office(succession()...), 4, "15:00:00", next},
 		{"rule 8: a vacancy is shown as one", vacant, 1, "15:00:00", ""},
