@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -80,7 +81,13 @@ func (s *settings) readFile() error {
 	if err != nil {
 		return fmt.Errorf("settings file: %w", err)
 	}
-	var values map[string]any
+	return s.parse(raw)
+}
+
+// parse reads a settings file's content. Numbers are taken as they are written: a seed may have more digits than a
+// floating-point number.
+func (s *settings) parse(raw []byte) error {
+	var values map[string]jsontext.Value
 	if err := json.Unmarshal(raw, &values); err != nil {
 		return fmt.Errorf("settings file %s: %w", s.file, err)
 	}
@@ -93,7 +100,17 @@ func (s *settings) readFile() error {
 		if !isKnown(k) {
 			return fmt.Errorf("settings file %s sets %q, which is no setting; known are %s", s.file, k, knownNames())
 		}
-		s.values[k], s.source[k] = fmt.Sprint(values[k]), "file "+s.file
+		value := string(values[k])
+		switch values[k].Kind() {
+		case '"':
+			if err := json.Unmarshal(values[k], &value); err != nil {
+				return fmt.Errorf("settings file %s: %s: %w", s.file, k, err)
+			}
+		case '0', 't', 'f':
+		default:
+			return fmt.Errorf("settings file %s sets %q to %s: write a string, a number, true or false", s.file, k, value)
+		}
+		s.values[k], s.source[k] = value, "file "+s.file
 	}
 	return nil
 }

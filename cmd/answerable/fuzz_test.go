@@ -1,0 +1,63 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/answerable-ledger/answerable/domain"
+)
+
+// A settings file is read whole or refused; what is taken are settings that exist, each from the file.
+func FuzzSettings(f *testing.F) {
+	for _, s := range []string{`{}`, `{"data":"./ledger","listen":"127.0.0.1:0","lang":"vi","seed":7}`, `{"dta":"x"}`, `{"data":1,"data":2}`, `[]`, ``, `{"seed":1e400}`, `{"data":{"a":[null]}}`, "\ufeff{}", `{"data":"\ud800"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s := &settings{file: "a.json", values: map[string]string{}, source: map[string]string{}}
+		if err := s.parse(raw); err != nil {
+			if !strings.HasPrefix(err.Error(), "settings file a.json") {
+				t.Fatalf("refused without naming the file: %v", err)
+			}
+			return
+		}
+		for key := range s.values {
+			if !isKnown(key) || s.source[key] != "file a.json" {
+				t.Fatalf("%q from %q", key, s.source[key])
+			}
+		}
+	})
+}
+
+func TestSettingsAreTakenAsWritten(t *testing.T) {
+	t.Parallel()
+	s := &settings{file: "a.json", values: map[string]string{}, source: map[string]string{}}
+	if err := s.parse([]byte(`{"seed":18446744073709551615,"lang":"v\u0069"}`)); err != nil || s.values["seed"] != "18446744073709551615" || s.values["lang"] != "vi" {
+		t.Errorf("%v, %v", s.values, err)
+	}
+	for _, bad := range []string{`{"data":{"a":1}}`, `{"data":["a"]}`, `{"data":null}`} {
+		if err := s.parse([]byte(bad)); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
+// Whatever the terminal says of its language, there is one to answer in, and it is what was asked for by name.
+func FuzzLanguage(f *testing.F) {
+	for _, s := range []string{"vi_VN.UTF-8", "VI", "en_US.UTF-8", "C", "", "vi_VN@\xff", "C.UTF-8"} {
+		f.Add(s, s, "auto")
+		f.Add("", s, "vi")
+	}
+	f.Fuzz(func(t *testing.T, all, lang, asked string) {
+		env := map[string]string{"LC_ALL": all, "LANG": lang}
+		got := detectLanguage(asked, env)
+		if got != domain.Vietnamese && got != domain.English || asked == "vi" && got != domain.Vietnamese || asked == "en" && got != domain.English {
+			t.Fatalf("%q", got)
+		}
+		if asked == "auto" && all != "" && got != detectLanguage("auto", map[string]string{"LANG": all}) {
+			t.Fatalf("LC_ALL does not come before LANG: %q", got)
+		}
+		if args := []string{"--lang", asked, "verify"}; !strings.HasPrefix(asked, "--") && askedLanguage(args, nil, env) != got {
+			t.Fatalf("--help of %q is in another language", args)
+		}
+	})
+}
