@@ -188,7 +188,8 @@ func (c *Closer) nextStep(ctx context.Context, id domain.RegimeID) (Step, bool, 
 	return steps[0], true, nil
 }
 
-// firstOpenDay is the last closed day, whose sign-offs may not be judged yet, or the first day.
+// firstOpenDay is the first day on which something may be left to do: the last closed day, whose sign-offs may not be judged
+// yet, or one before it that an extension keeps open; or the first day.
 func (c *Closer) firstOpenDay(ctx context.Context, r domain.Regime) (domain.Date, error) {
 	first := r.Versions[0].FirstDay
 	today := domain.DateAt(c.Ledger.now(), r.Zone)
@@ -198,10 +199,29 @@ func (c *Closer) firstOpenDay(ctx context.Context, r domain.Regime) (domain.Date
 			return "", err
 		}
 		if day.Closed != nil {
-			return d, nil
+			return c.unfinished(ctx, r, first, d, day.Closed.ClosedAt)
 		}
 	}
 	return first, nil
+}
+
+// unfinished is the first day between two, the later one left out, that is open, or has sign-offs that close after an
+// instant; when there is none, the later one. Days close out of their order when a deadline was extended beyond the next
+// day's (rule 13): passing over such a day would lose its breaches (rule 3).
+func (c *Closer) unfinished(ctx context.Context, r domain.Regime, from, to domain.Date, at time.Time) (domain.Date, error) {
+	for d := from; d < to; d = d.AddDays(1) {
+		if !r.ReportsOn(d) {
+			continue
+		}
+		day, err := c.Ledger.Day(ctx, r.ID, d)
+		if err != nil {
+			return "", err
+		}
+		if day.Opened != nil && (day.Closed == nil || slices.ContainsFunc(day.Obligations(r), func(o domain.Obligation) bool { return o.SignOffCloses != nil && o.SignOffCloses.After(at) })) {
+			return d, nil
+		}
+	}
+	return to, nil
 }
 
 func (c *Closer) stepsOf(r domain.Regime, day domain.Day, d domain.Date, opens time.Time) []Step {
@@ -249,18 +269,32 @@ func (c *Closer) do(ctx context.Context, s Step) error {
 	if err != nil && !errors.Is(err, errNothing) {
 		return err
 	}
+	return c.did(ctx, s)
+}
+
+// did remembers a step, and forgets the days before the first on which something is left.
+func (c *Closer) did(ctx context.Context, s Step) error {
 	done := &c.done
 	done.mu.Lock()
+	defer done.mu.Unlock()
 	done.steps[s] = true
-	if s.Act == ActClose && s.Date > done.from[s.Regime] {
-		done.from[s.Regime] = s.Date
-		for old := range done.steps { // the days before are finished
-			if old.Regime == s.Regime && old.Date < s.Date {
-				delete(done.steps, old)
-			}
+	if s.Act != ActClose {
+		return nil
+	}
+	r, err := c.Ledger.Regime(ctx, s.Regime)
+	if err != nil {
+		return err
+	}
+	from, err := c.unfinished(ctx, r, done.from[s.Regime], max(s.Date, done.from[s.Regime]), s.At)
+	if err != nil {
+		return err
+	}
+	done.from[s.Regime] = from
+	for old := range done.steps {
+		if old.Regime == s.Regime && old.Date < from {
+			delete(done.steps, old)
 		}
 	}
-	done.mu.Unlock()
 	return nil
 }
 

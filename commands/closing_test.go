@@ -35,6 +35,44 @@ func TestCloserJudgesTheSignOffsOfTheLastClosedDay(t *testing.T) {
 	}
 }
 
+// A deadline extended beyond the next day's closing: the day that stays open is closed too, by the closer that closed the
+// next one before it and by one that starts in between.
+func TestCloserDoesNotPassOverAnExtendedDay(t *testing.T) {
+	for name, restarts := range map[string]bool{"the same closer": false, "after a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.closer()
+			closeDue := func() {
+				if restarts {
+					c = w.closer()
+				}
+				w.closeDue(c)
+			}
+			closeDue()
+			next := at("10:00:00.000000").AddDate(0, 0, 1)
+			w.ok(w.ledger.ExtendDeadline(w.ctx, w.as("dept"), regime, "area", day, []domain.UnitCode{"c1"}, next.Add(10*time.Hour), "bão"))
+			w.clock.Set(next)
+			closeDue()
+			w.clock.Set(next.Add(8 * time.Hour))
+			closeDue()
+			if d, err := w.ledger.Day(w.ctx, regime, day.AddDays(1)); err != nil || d.Closed == nil {
+				t.Fatalf("the next day is not closed: %v", err)
+			}
+			if d, err := w.ledger.Day(w.ctx, regime, day); err != nil || d.Closed != nil {
+				t.Fatalf("the extended day is closed before its deadline: %v", err)
+			}
+			w.clock.Set(next.Add(12 * time.Hour))
+			closeDue()
+			if d, err := w.ledger.Day(w.ctx, regime, day); err != nil || d.Closed == nil {
+				t.Fatalf("the extended day was passed over: %v", err)
+			}
+			if b := w.report(key("commune", "c1")).Breaches; len(b) != 1 || b[0].Breach != domain.BreachMissing {
+				t.Errorf("the breaches are %v, want one: missing", b)
+			}
+		})
+	}
+}
+
 // A regime that is issued while the closer waits for another one's deadline is not found only then.
 func TestCloserLooksAgainEveryMinute(t *testing.T) {
 	w := newWorld(t)
