@@ -62,6 +62,29 @@ func FuzzParseReport(f *testing.F) {
 	})
 }
 
+// Of a report that the ledger sums nothing is let pass that is summed from below (rule 9).
+func FuzzParseConsolidated(f *testing.F) {
+	for _, s := range reportSeeds {
+		f.Add([]byte(s))
+	}
+	f.Add([]byte(`{"figures":{"agencies_reached":12},"note":"x"}`))
+	f.Add([]byte(`{"figures":{"agencies_reached":12,"installed":1}}`))
+	reg := registry(f)
+	form, _ := reg.Form("district", districtDuty.FormVersion)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s, err := ParseReport(body, reg, domain.ReportKey{Form: "district", Unit: "726", Date: "2021-02-08"}, districtDuty)
+		if err != nil {
+			faultsOf(t, err)
+			return
+		}
+		for name, n := range s.Figures {
+			if field, ok := form.Field(name); !ok && s.FormVersion == form.Version || n < 0 || n > domain.MaxFigure || ok && field.RollUp != domain.RollUpOwn && field.RollUp != domain.RollUpNone {
+				t.Fatalf("let pass %s %d", name, n)
+			}
+		}
+	})
+}
+
 func FuzzParseCorrection(f *testing.F) {
 	for _, s := range reportSeeds {
 		f.Add([]byte(s))
