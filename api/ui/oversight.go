@@ -224,6 +224,7 @@ type DistrictRow struct {
 	Link      string
 	MayRemind bool
 	MayFile   bool
+	Changed   []ChangedChild // since it was consolidated
 }
 
 // Know gives the page the words and the order of every form's figures.

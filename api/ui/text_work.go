@@ -258,4 +258,5 @@ var peopleTexts = map[string]domain.Wording{
 	"act_bundle":           {Vi: "Tải hồ sơ bằng chứng", En: "Download the evidence bundle"},
 	"act_print":            {Vi: "In phiếu", En: "Print the slip"},
 	"your_ledger":          {Vi: "https://địa-chỉ-sổ", En: "https://your-ledger"},
+	"chain":                {Vi: "Số liệu này từ đâu, ai chịu trách nhiệm", En: "Where this number comes from, and who answers"},
 }

@@ -90,7 +90,7 @@ func TestOneDay(t *testing.T) {
 	values.Set("reason", "Rà soát lại")
 	filer.follow(filer.send(root, "/file", values, http.StatusOK), "/file", url.Values{"step": {"send"}})
 	w.settle()
-	district.shows(district.page("/district?unit=718"), "Cấp dưới đã thay đổi sau khi tổng hợp")
+	district.shows(district.page("/district?unit=718"), "Cấp dưới đã thay đổi sau khi tổng hợp", "Bản 2 → 3", "4.100 → 4.150", "Rà soát lại")
 	root = head.page(report + "/sign")
 	head.shows(root, "Bản đã ký trước 2", "4.100", "4.150", "thay đổi")
 
@@ -113,6 +113,9 @@ func TestOneDay(t *testing.T) {
 	department.shows(department.page("/grid?from=2021-02-08&to=2021-02-08&known=deadline"), "lúc hết hạn")
 	department.shows(department.page("/progress?date=2021-02-08"), "60 %", "51")
 	root = department.page("/totals?date=2021-02-08")
+	number := find(root, func(n *html.Node) bool { return n.Data == "a" && strings.Contains(attr(n, "href"), "field=installed") })
+	department.shows(department.page(attr(number, "href")), "Hiệp Thành", "4.150", "Chủ tịch", "Nguyễn head")
+	department.want(http.MethodGet, "/chain?form=commune&field=x", nil, http.StatusBadRequest)
 	department.shows(department.follow(root, "/issue", url.Values{"to": {"Sở TTTT"}}), "Sở TTTT", "Số 1")
 	department.shows(department.page("/operations"), "Không có luồng nào bị giữ")
 

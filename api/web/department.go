@@ -277,7 +277,11 @@ func (h *Handler) districtPage(c *call) error {
 	}
 	for _, row := range mine.Rows {
 		key := domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date}
-		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
+		changed, err := h.changedBelow(c, f, r, row)
+		if err != nil {
+			return err
+		}
+		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), Changed: changed, MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
 	}
 	return c.renderLive(p)
 }

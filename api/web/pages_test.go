@@ -67,6 +67,7 @@ func theOnlyWay() []visit {
 		{"links-issued", "links", "admin", "/links", []step{{map[string]string{"#person": "filer"}, submit}}},
 		{"sign-in-refused", "sign-in", "", "/signin", []step{{map[string]string{"#name": "filer", "#password": "sai"}, submit}}},
 		{"failure", "report", "inspector", "/reports/99999/2021-02-08", nil},
+		{"chain-commune", "chain", "inspector", "/chain?date=2021-02-08&form=commune&field=installed", nil},
 	}...)
 }
 

@@ -31,7 +31,7 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 		"today": only("filer", "filer_far", "district", "district_far"), "file": filers, "file-send": filers, "filed": readers,
 		"queue": all, "answers": all, "sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers, "explain": signers, "explain-send": signers,
 		"inspect": only("district", "district_far", "department", "inspector"), "report": readers, "bundle": readers, "proof": all, "search": oversight,
-		"grid": oversight, "judge": oversight, "excuse": only("department"), "uphold": only("department"), "progress": oversight, "totals": oversight, "issue": only("department"),
+		"grid": oversight, "judge": oversight, "excuse": only("department"), "uphold": only("department"), "progress": oversight, "totals": oversight, "chain": oversight, "issue": only("department"),
 		"access": only("inspector", "admin"), "links": only("admin"), "link-issue": only("admin"),
 		"district": only("district", "department"), "remind": only("district", "department"), "live": only("district", "department", "inspector"),
 	}

@@ -68,7 +68,7 @@ func (h *Handler) table() []*route {
 
 		read("grid", "/grid", h.gridPage), read("judge", "/judgements", h.judgePage),
 		post("excuse", reportPath+"/excuse", h.excuse), post("uphold", reportPath+"/uphold", h.uphold),
-		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), post("issue", "/totals/issue", h.issue),
+		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), read("chain", "/chain", h.chainPage), post("issue", "/totals/issue", h.issue),
 		get("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
 
 		{id: "live", method: http.MethodGet, path: "/live", handle: h.liveFeed, json: true},
@@ -139,7 +139,7 @@ func policy() map[string]rule {
 		"proof": signedIn, "bundle": {allow: append(readers, allowance{reach: office})},
 
 		"grid": oversight, "judge": oversight, "excuse": department, "uphold": department,
-		"progress": oversight, "totals": oversight, "issue": department,
+		"progress": oversight, "totals": oversight, "chain": oversight, "issue": department,
 		"links": {allow: only(all, domain.RoleAdmin)}, "link-issue": {allow: only(all, domain.RoleAdmin)},
 		"access": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)},
 

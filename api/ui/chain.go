@@ -1,0 +1,52 @@
+package ui
+
+import (
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/projections"
+)
+
+// Chain is a number of a synthesis, taken apart.
+type Chain struct {
+	Frame
+	Form      domain.FormID
+	FormTitle string
+	Field     string
+	Label     string
+	Area      domain.UnitCode // "" is the province
+	AreaName  string
+	Total     *int64
+	Missing   []domain.UnitCode
+	Parts     []ChainPart
+}
+
+// ChainPart is what one report gave.
+type ChainPart struct {
+	Unit       domain.UnitCode
+	UnitName   string
+	Version    int
+	Value      *int64 // nil: the report does not have the figure
+	ChangedIn  int    // the version that last changed it
+	Answerable projections.HeadRef
+	SignOff    *projections.SignOffRow
+	Children   []projections.ChildAnswer // of a consolidated report
+}
+
+// Holders is who answers: the head, or, where the office was vacant, the one above.
+func (p ChainPart) Holders() []projections.HeadRef { return chain(&p.Answerable) }
+
+// Apart is the address of the page that takes a number apart.
+func (f Frame) Apart(form domain.FormID, field string, area domain.UnitCode) string {
+	return f.Link("/chain", "regime", string(f.Regime), "date", string(f.Date), "form", string(form), "field", field, "unit", string(area))
+}
+
+// ChangedChild is a report below that changed since it was consolidated.
+type ChangedChild struct {
+	Unit     domain.UnitCode
+	UnitName string
+	Pinned   int // the version it was consolidated from; 0: none was there
+	Newest   int
+	Reason   string
+	Figures  []Difference
+}
+
+func (Chain) template() string { return "chain" }
