@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -117,10 +116,29 @@ func (b *tab) shows(want ...string) {
 // press clicks what a selector finds, and waits until another page is there.
 func (b *tab) press(selector string) {
 	b.t.Helper()
-	loaded := chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(selector)))
-	if _, err := chromedp.Run(b.ctx, loaded); err != nil {
-		b.t.Fatalf("%s: press %s: %v", b.name, selector, err)
+	b.leave("press "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// leave does what leads to another page, and waits until that is there. The event of loading is not waited for: the one
+// of the page that is being left may come late.
+func (b *tab) leave(what string, do chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`window.left = true`)); err != nil {
+		b.t.Fatalf("%s: %s: %v", b.name, what, err)
 	}
+	b.do(do)
+	there, err := false, error(nil)
+	for tries := 0; !there && tries < 20; tries++ { // a question dies with the page that is asked
+		there, err = chromedp.Run(b.ctx, chromedp.Evaluate[bool](soon(`!window.left && document.readyState === "complete"`), chromedp.EvalAwaitPromise))
+	}
+	if !there {
+		b.t.Fatalf("%s: %s leads to no other page: %v", b.name, what, err)
+	}
+}
+
+// soon is a script that asks until what it asks is so, or half a minute is over.
+func soon(script string) string {
+	return `new Promise(done => { const end = performance.now() + 30000, ask = () => (` + script + `) ? done(true) : performance.now() > end ? done(false) : setTimeout(ask, 20); ask(); })`
 }
 
 func (b *tab) fill(selector, value string) {

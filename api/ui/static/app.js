@@ -132,5 +132,20 @@ if (polled) {
 
 for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
 
+// A link to a place on this page takes the focus there. By the keyboard it does when the key is let go: a field that gets
+// the focus sooner takes the same key for its own, and Enter would send its form.
+let held = false;
+addEventListener("keydown", () => { held = true; }, true);
+addEventListener("keyup", () => { held = false; }, true);
+for (const link of document.querySelectorAll('a[href^="#"]')) {
+  link.addEventListener("click", (e) => {
+    const place = document.getElementById(link.hash.slice(1));
+    if (!place) return;
+    e.preventDefault();
+    if (held) addEventListener("keyup", () => place.focus(), { once: true });
+    else place.focus();
+  });
+}
+
 const problems = document.querySelector(".problems");
 if (problems) problems.focus();
