@@ -70,7 +70,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		b := who["inspector"]
 		if rt.method == http.MethodGet && !rt.json {
 			for _, query := range []string{"date", "known_at", "q", "unit", "regime", "form", "from", "to", "what", "kind", "outcome", "cursor", "at", "after", "lang", "next", "known"} {
-				r := b.ask(http.MethodGet, asking(rt, query+"="+evil), nil)
+				r := b.ask(http.MethodGet, w.asking(rt, query+"="+evil), nil)
 				guarded(rt.id+"?"+query, withoutAsset(rt, r))
 				if strings.HasPrefix(r.Header().Get("Content-Type"), "text/html") {
 					b.parsed(rt.id+"?"+query, r)
@@ -82,7 +82,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		}
 		if rt.method == http.MethodPost {
 			form := url.Values{"key": {newKey()}, "name": {hostile}, "password": {hostile}, "reason": {hostile}, "text": {hostile}, "note": {hostile}, "person": {hostile}, "next": {"//evil.example"}, "secret": {hostile}, "to": {hostile}}
-			r := w.as(map[bool]domain.PersonID{true: "", false: "nobody"}[rt.rule.public]).ask(http.MethodPost, addressOf(rt), form)
+			r := w.as(map[bool]domain.PersonID{true: "", false: "nobody"}[rt.rule.public]).ask(http.MethodPost, w.addressOf(rt), form)
 			guarded(rt.id, r)
 			if strings.HasPrefix(r.Header().Get("Content-Type"), "text/html") {
 				b.parsed(rt.id, r)
@@ -101,8 +101,8 @@ func staysHere(address string) bool {
 	return strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//")
 }
 
-func asking(rt *route, query string) string {
-	path := addressOf(rt)
+func (w *world) asking(rt *route, query string) string {
+	path := w.addressOf(rt)
 	if strings.Contains(path, "?") {
 		return path + "&" + query
 	}
@@ -141,7 +141,7 @@ func TestNobodyElsesActs(t *testing.T) {
 			"same-site":  func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") },
 			"origin":     func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "https://evil.example") },
 		} {
-			if r := sessions[p].ask(http.MethodPost, addressOf(rt), nil, change); r.Code != http.StatusForbidden {
+			if r := sessions[p].ask(http.MethodPost, w.addressOf(rt), nil, change); r.Code != http.StatusForbidden {
 				t.Errorf("%s from %s: %d", rt.id, site, r.Code)
 			}
 		}

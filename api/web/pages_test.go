@@ -33,8 +33,16 @@ var standsFor = map[domain.Role]domain.PersonID{domain.RoleFiler: "filer", domai
 	domain.RoleDepartment: "department", domain.RoleInspector: "inspector", domain.RoleAdmin: "admin"}
 
 // addressOf fills in the path of a route.
-func addressOf(rt *route) string {
-	path := strings.NewReplacer("{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", string(testDay), "{$}", "",
+func (w *world) addressOf(rt *route) string {
+	event := "00000000-0000-4000-8000-000000000000"
+	if strings.Contains(rt.path, "{event}") {
+		r, err := w.ledger.Report(w.ctx, domain.ReportKey{Regime: "bluezone", Form: "commune", Unit: "25741", Date: testDay})
+		w.ok(err)
+		if len(r.Versions) > 0 {
+			event = r.Versions[0].EventID
+		}
+	}
+	path := strings.NewReplacer("{event}", event, "{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", string(testDay), "{$}", "",
 		"{person}", "filer", "{stream}", "report-bluezone.commune.25741.20210208", "{revision}", "0", "{name}", "EventPage").Replace(rt.path)
 	if rt.id == "district" {
 		path += "?unit=718"
@@ -80,7 +88,7 @@ func (w *world) visits() []visit {
 		if rt.method != http.MethodGet || rt.json || notPages[rt.id] != "" {
 			continue
 		}
-		v := visit{name: rt.id, route: rt.id, path: addressOf(rt)}
+		v := visit{name: rt.id, route: rt.id, path: w.addressOf(rt)}
 		if rt.id == "enrol" {
 			v.who = enrolling
 		} else if !rt.rule.public {
@@ -140,6 +148,7 @@ func (w *world) fullDay() {
 		b.Helper()
 		b.follow(b.send(b.page(slot+"/file"), "/file", values, http.StatusOK), "/file", url.Values{"step": {"send"}})
 	}
+	sign := w.evident(func(b []byte) []byte { return b })
 	w.clock.Set(at(8, 0).AddDate(0, 0, -1))
 	file(w.as("filer"), on("2021-02-07"), figures("8000", "3900", "0"))
 	w.clock.Set(at(8, 0))
@@ -169,6 +178,7 @@ func (w *world) fullDay() {
 	department.follow(department.page("/totals?date=2021-02-08"), "/totals/issue", url.Values{"to": {"UBND tỉnh " + hostile}, "note": {hostile}})
 	w.as("inspector").page("/reports/25741/2021-02-08")
 	w.settle()
+	sign()
 }
 
 // TestEveryPageIsVisited: the tests that look at every page look at every page: each route of GET is visited as somebody, or
