@@ -53,7 +53,7 @@ func TestSchemaNewBeginsAVersion(t *testing.T) {
 	}
 	for _, x := range []struct{ name, file, has, next string }{
 		{"commune", "forms/commune/3.json", `"version": 3,`, "raise foldVersion"},
-		{"ReportSubmitted", "events/ReportSubmitted/3.json", `/schemas/events/ReportSubmitted/3"`, "the hop from version 2"},
+		{"ReportSubmitted", "events/ReportSubmitted/4.json", `/schemas/events/ReportSubmitted/4"`, "the hop from version 3"},
 	} {
 		out := mustRun(t, "schema", "new", x.name, "--source", dir)
 		text, err := os.ReadFile(filepath.Join(dir, x.file))
