@@ -142,6 +142,13 @@ func TestAnswerable(t *testing.T) {
 	if got, _ := domain.Answerable(office(succession()...), second.Versions[1], at("15:00:00")); got.Person != next {
 		t.Errorf("rule 8: for the first correction %q", got.Person)
 	}
+	// Received under the predecessor, recorded under the successor.
+	late := fact("9 11:00:00", filer, corrected(2, f, g))
+	late.ReceivedAt = at("9 07:00:00")
+	r2 := domain.Report{Key: key}.Apply(fact("09:00:00", filer, submitted(f, domain.OnTime))).Apply(late)
+	if got, _ := domain.Answerable(office(succession()...), r2.Versions[1], at("15:00:00")); got.Person != next {
+		t.Errorf("rule 8: the head when the correction was recorded, not when it was received: %s", got.Person)
+	}
 	if v := r.Versions[3]; v.Filer != filer || v.FiguresOf != 3 || !v.FiguresAt.Equal(at("9 11:00:00")) {
 		t.Errorf("rule 8: %+v", v)
 	}
