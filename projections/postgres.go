@@ -220,7 +220,7 @@ func openPostgres(ctx context.Context, place string, readOnly bool, logger *zap.
 func (s *postgresStore) setUp(ctx context.Context) error {
 	var there bool
 	err := s.registry.QueryRowContext(ctx, `SELECT CASE WHEN to_regclass($1) IS NULL THEN false
-		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgRegister+"written", pgReader, pgSchema).Scan(&there)
+		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgRegister+"reads", pgReader, pgSchema).Scan(&there)
 	if err != nil {
 		return s.failed("open", err)
 	}
@@ -232,6 +232,7 @@ func (s *postgresStore) setUp(ctx context.Context) error {
 			`CREATE SCHEMA IF NOT EXISTS ` + pgSchema,
 			`CREATE TABLE IF NOT EXISTS ` + pgSchema + `.generation (n INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`,
 			`CREATE TABLE IF NOT EXISTS ` + pgRegister + `written (n INTEGER PRIMARY KEY, record TEXT NOT NULL)`,
+			fmt.Sprintf(createReads, pgRegister),
 			`CREATE UNIQUE INDEX IF NOT EXISTS generation_live ON ` + pgSchema + `.generation (state) WHERE state = '` + stateLive + `'`,
 		} {
 			if _, err := s.registry.ExecContext(ctx, statement); err != nil {
@@ -396,6 +397,8 @@ func (s *postgresStore) finish(ctx context.Context, g *generation) error {
 func (s *postgresStore) settle(ctx context.Context, g *generation, record string) error {
 	return settleIn(ctx, s.registry, g, pgRegister, record)
 }
+
+func (s *postgresStore) beats() beats { return beats{s.registry, pgRegister, postgresDialect{}} }
 
 func (s *postgresStore) record(ctx context.Context, g *generation) (string, error) {
 	return recordIn(ctx, s.registry, g, pgRegister)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,6 +93,11 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 		v.job.end(err)
 	}()
 	err = v.store.alone(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		var hears sync.WaitGroup
+		hears.Go(func() { b.hearReads(ctx, v.store.beats(), v.process()) })
+		defer hears.Wait()
+		defer cancel()
 		v.look(ctx)
 		if b.DryRun {
 			_, err := b.fold(ctx)
@@ -339,15 +345,17 @@ func (s *stopwatch) finish(p Progress) Progress {
 // giveWay lets readers go first: while the slowest hundredth of the last second's reads took too long, the rebuild waits.
 // When they still do after it stood still for longer than what is measured, it is not to blame, and goes on for a while.
 type giveWay struct {
-	reads  *readTimes
-	limit  time.Duration
-	exempt atomic.Int64 // nanoseconds since 1970 until which it does not wait
-	waited atomic.Int64
+	reads     *readTimes
+	elsewhere atomic.Int64 // the same in other processes, in nanoseconds
+	limit     time.Duration
+	exempt    atomic.Int64 // nanoseconds since 1970 until which it does not wait
+	waited    atomic.Int64
 }
 
 const (
 	giveWayStep   = 20 * time.Millisecond
 	giveWayMost   = 1500 * time.Millisecond // longer than reads are remembered
+	giveWayHeard  = 4 * time.Second         // the same for reads of other processes, of which it is heard later
 	giveWayExempt = 5 * time.Second
 )
 
@@ -359,13 +367,18 @@ func newGiveWay(v *Views) *giveWay {
 	return &giveWay{reads: &v.reads, limit: limit}
 }
 
+// slowest is how long readers wait, here or elsewhere.
+func (g *giveWay) slowest() time.Duration {
+	return max(g.reads.slowest(), time.Duration(g.elsewhere.Load()))
+}
+
 // wait returns when readers are served in time, or with ctx's error.
 func (g *giveWay) wait(ctx context.Context) error {
-	if g.reads.slowest() <= g.limit || time.Now().UnixNano() < g.exempt.Load() {
+	if g.slowest() <= g.limit || time.Now().UnixNano() < g.exempt.Load() {
 		return ctx.Err()
 	}
-	for stood := time.Duration(0); g.reads.slowest() > g.limit; stood += giveWayStep {
-		if stood >= giveWayMost {
+	for stood := time.Duration(0); g.slowest() > g.limit; stood += giveWayStep {
+		if stood >= giveWayHeard || stood >= giveWayMost && time.Duration(g.elsewhere.Load()) <= g.limit {
 			g.exempt.Store(time.Now().Add(giveWayExempt).UnixNano())
 			break
 		}

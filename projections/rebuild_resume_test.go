@@ -182,3 +182,29 @@ func TestProgressIsExact(t *testing.T) {
 		}
 	})
 }
+
+// A rebuild gives way to the reads of another process too.
+func TestARebuildGivesWayToOthers(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, place place) {
+		ctx := context.Background()
+		log, dir := newRecorder(), place(t)
+		log.record(t, busyDay().facts...)
+		server := caughtUpViews(t, dir, log)
+		defer closeViews(t, server)
+		slowFromNowOn(server)
+		v := openViews(t, dir, log)
+		defer closeViews(t, v)
+		var paused float64
+		_, err := v.RebuildWith(ctx, RebuildOptions{Progress: func(p Progress) {
+			for v.job.build.elsewhere.Load() == 0 { // until the other process has been heard
+				wait(ctx, time.Millisecond)
+			}
+			paused = p.Paused
+		}})
+		if must(t, err); paused == 0 {
+			t.Error("did not wait")
+		}
+		must(t, v.Verify(ctx))
+	})
+}

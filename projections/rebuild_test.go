@@ -515,6 +515,18 @@ func TestADiskThatIsFull(t *testing.T) {
 	must(t, v.Verify(ctx))
 }
 
+// slowFromNowOn has the reads of a process take long.
+func slowFromNowOn(v *Views) {
+	v.reads.mu.Lock()
+	defer v.reads.mu.Unlock()
+	for i := range v.reads.quarters { // of this second and of the next ones
+		q := &v.reads.quarters[i]
+		q.n = time.Now().UnixNano()/int64(quarterSecond) + 1000
+		q.n += int64(i) - q.n%4
+		q.count[15] = 100
+	}
+}
+
 // While reads are slow a rebuild waits; when they stay slow without it, it goes on.
 func TestARebuildGivesWay(t *testing.T) {
 	t.Parallel()
@@ -524,13 +536,7 @@ func TestARebuildGivesWay(t *testing.T) {
 	if g.paused() != 0 {
 		t.Error("waited for nobody")
 	}
-	now := time.Now()
-	for i := range v.reads.quarters { // of this second and of the next ones
-		q := &v.reads.quarters[i]
-		q.n = now.UnixNano()/int64(quarterSecond) + 1000
-		q.n += int64(i) - q.n%4
-		q.count[15] = 100
-	}
+	slowFromNowOn(v)
 	if s := v.reads.slowest(); s < 16*time.Millisecond {
 		t.Fatalf("slowest %s", s)
 	}

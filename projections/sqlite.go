@@ -143,7 +143,8 @@ func openSQLite(path string, readOnly, mend bool) (store, error) {
 		return s, nil
 	}
 	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL);
-		CREATE TABLE IF NOT EXISTS written (n INTEGER PRIMARY KEY, record TEXT NOT NULL)`)
+		CREATE TABLE IF NOT EXISTS written (n INTEGER PRIMARY KEY, record TEXT NOT NULL);
+		` + fmt.Sprintf(createReads, ""))
 	if err == nil {
 		var n int
 		err = db.QueryRow(`SELECT COUNT(*) FROM generation`).Scan(&n) // reads a page that the statement above may not
@@ -341,6 +342,8 @@ func (s *sqliteStore) finish(_ context.Context, g *generation) error {
 func (s *sqliteStore) settle(ctx context.Context, g *generation, record string) error {
 	return settleIn(ctx, s.registry, g, "", record)
 }
+
+func (s *sqliteStore) beats() beats { return beats{s.registry, "", sqliteDialect{}} }
 
 func (s *sqliteStore) record(ctx context.Context, g *generation) (string, error) {
 	return recordIn(ctx, s.registry, g, "")

@@ -146,6 +146,8 @@ type store interface {
 	lead(ctx context.Context, f func(ctx context.Context) error) error
 	// led reports whether another process may be the one that applies events now.
 	led(ctx context.Context) (bool, error)
+	// beats is where a rebuild and the processes that answer questions hear of each other.
+	beats() beats
 	// tidy removes what a rebuild that died, and one that was done, have left behind, when that is this process's to do.
 	tidy(ctx context.Context) error
 	// discard removes the generations in a state.

@@ -168,6 +168,7 @@ func (v *Views) start(ctx context.Context) error {
 	}
 	ctx, v.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	v.watching.Go(func() { v.store.watch(ctx, func() { v.look(ctx) }) })
+	v.watching.Go(func() { v.tellReads(ctx) })
 	return nil
 }
 
