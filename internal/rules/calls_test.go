@@ -36,6 +36,7 @@ var clock = exceptions{
 var waits = exceptions{
 	"projections/runner.go":   "how long to wait before trying again",
 	"projections/postgres.go": "looks up what other processes applied, besides being told",
+	"projections/sqlite.go":   "writes a growing file to disk little by little",
 }
 
 // chance: what is random cannot be replayed.
