@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image/png"
 	"net"
@@ -127,8 +128,8 @@ func (b *tab) leave(what string, do chromedp.Action[chromedp.Void]) {
 		b.t.Fatalf("%s: %s: %v", b.name, what, err)
 	}
 	b.do(do)
-	there, err := false, error(nil)
-	for tries := 0; !there && tries < 20; tries++ { // a question dies with the page that is asked
+	there, err := false, errors.New("not asked")
+	for tries := 0; err != nil && tries < 20; tries++ { // a question dies with the page that is asked
 		there, err = chromedp.Run(b.ctx, chromedp.Evaluate[bool](soon(`!window.left && document.readyState === "complete"`), chromedp.EvalAwaitPromise))
 	}
 	if !there {
