@@ -44,8 +44,11 @@ func (w *world) addressOf(rt *route) string {
 	}
 	path := strings.NewReplacer("{event}", event, "{regime}", "bluezone", "{form}", "commune", "{unit}", "25741", "{date}", string(testDay), "{$}", "",
 		"{person}", "filer", "{stream}", "report-bluezone.commune.25741.20210208", "{revision}", "0", "{name}", "EventPage").Replace(rt.path)
-	if rt.id == "district" {
+	switch rt.id {
+	case "district":
 		path += "?unit=718"
+	case "chain":
+		path += "?form=commune&field=installed"
 	}
 	return path
 }
