@@ -30,10 +30,17 @@ func asReleased(t failer, f domain.Fact) schemas.Stored {
 	s, err := schemas.Encode(f)
 	must(t, err)
 	if ok {
-		s.Data = bytes.Replace(s.Data, []byte(`"timeliness":"on_time"`), []byte(`"late":false`), 1)
-		s.Meta = bytes.Replace(s.Meta, []byte(`"schema":2`), []byte(`"schema":1`), 1)
+		s.Data = replaced(t, s.Data, `"timeliness":"on_time"`, `"late":false`)
+		s.Meta = replaced(t, s.Meta, `"schema":3`, `"schema":1`)
 	}
 	return s
+}
+
+func replaced(t failer, b []byte, old, new string) []byte {
+	if !bytes.Contains(b, []byte(old)) {
+		t.Fatalf("%s does not say %s: the present version is another", b, old)
+	}
+	return bytes.Replace(b, []byte(old), []byte(new), 1)
 }
 
 // province is a log that a schema changed in: the days of an earlier release, then those of this one, of which the last is
