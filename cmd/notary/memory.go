@@ -9,12 +9,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/answerable-ledger/answerable/transparency"
 )
 
 // memory keeps the checkpoints seen of each log, in one file for each. A log that forks must contradict one of them.
 type memory struct{ dir string }
+
+// keeps reports whether a log's checkpoints are remembered. Those of a demonstration are not: it is made anew at will, everybody
+// has its key, and its name is under .invalid, which no real log can bear (RFC 6761, section 6.4).
+func (m memory) keeps(origin string) bool {
+	host, _, _ := strings.Cut(origin, "/")
+	return m.dir != "" && !strings.HasSuffix(host, ".invalid")
+}
 
 // maxRemembered bounds a file: verified receipts add to it, an audit reduces it to one.
 const maxRemembered = 500
@@ -25,7 +33,7 @@ func (m memory) path(origin string) string {
 }
 
 func (m memory) seen(origin string) ([]transparency.Note, error) {
-	if m.dir == "" {
+	if !m.keeps(origin) {
 		return nil, nil
 	}
 	b, err := os.ReadFile(m.path(origin))
@@ -44,7 +52,7 @@ func (m memory) seen(origin string) ([]transparency.Note, error) {
 
 // set remembers exactly these.
 func (m memory) set(origin string, notes []transparency.Note) error {
-	if m.dir == "" {
+	if !m.keeps(origin) {
 		return nil
 	}
 	var b []byte
