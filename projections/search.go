@@ -175,7 +175,7 @@ func (r *reader) marked(day *dayRow, from slotID, unit int64, what Finding, wher
 		}
 		state, known := stateAt(all, r.known, complianceState.known)
 		if head, ok := stateAt(heads, r.known, answerState.known); known && ok && what.mayBe(head, state.Due) {
-			x.compliance, x.state = all, state
+			x.compliance, x.state, x.area = all, state, x.parent // a search takes no other day's tree
 		}
 		rows = append(rows, x)
 		return nil
