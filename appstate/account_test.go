@@ -116,13 +116,16 @@ func eachAccountLogIsWrittenWithTheChange(t *testing.T, place string) {
 		"CreateLink": func() error {
 			return s.CreateLink(ctx, Link{Hash: "h", ID: "i", Person: "p", IssuedBy: "a", CreatedAt: c.Now(), ExpiresAt: c.Now().Add(time.Hour)}, AccountEntry{})
 		},
+		"BindSubject": func() error {
+			return s.BindSubject(ctx, Subject{Issuer: "i", Subject: "s", Person: "p", BoundAt: c.Now()}, AccountEntry{})
+		},
 		"AddPasskey": func() error { return s.AddPasskey(ctx, Passkey{Credential: "c", Person: "p"}, AccountEntry{}) },
 	} {
 		if err := do(); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for _, table := range []string{"session", "password", "link", "passkey"} {
+	for _, table := range []string{"session", "password", "link", "passkey", "subject"} {
 		var n int
 		if err := s.db.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil || n != 0 {
 			t.Errorf("%s: %d rows without a line in the log, %v", table, n, err)

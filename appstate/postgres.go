@@ -53,6 +53,6 @@ func postgresDialect() dialect {
 			`CREATE TABLE access_log (id ` + serial + `, at BIGINT NOT NULL, person TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL,
 				method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
 			`CREATE INDEX access_log_person ON access_log (person, id)`,
-		}, accountTables(serial)},
+		}, accountTables(serial), subjectTables()},
 	}
 }

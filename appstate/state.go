@@ -6,9 +6,9 @@
 // at all; an answer kept under a key is given again, byte for byte, for seven days.
 //
 // Its failure model: nothing here is a fact of the ledger. Losing the file loses the tokens (make new ones), everybody's
-// session and password (passkeys are in the ledger and go on), the kept answers (the ledger recognises its own commands
-// without them), the account log and the access log. Revocations, kept answers and the account log are on the disk
-// before the call returns. Times of last use of tokens and access entries are written in batches: a power cut loses those
+// session and password and whom a provider of OpenID Connect vouches for (passkeys are in the ledger and go on), the kept
+// answers (the ledger recognises its own commands without them), the account log and the access log. Revocations, kept
+// answers and the account log are on the disk before the call returns. Times of last use of tokens and access entries are written in batches: a power cut loses those
 // of the last second, and a reader waits rather than goes unlogged when the batch is full. When the file cannot be
 // written, calls fail with ErrUnavailable.
 //
@@ -149,7 +149,7 @@ func sqliteDialect() dialect {
 		`CREATE TABLE access_log (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, person TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL,
 			method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
 		`CREATE INDEX access_log_person ON access_log (person, id)`,
-	}, accountTables(`INTEGER PRIMARY KEY AUTOINCREMENT`)}}
+	}, accountTables(`INTEGER PRIMARY KEY AUTOINCREMENT`), subjectTables()}}
 }
 
 // sql writes the placeholders of a query whose parameters are all written '?'.
