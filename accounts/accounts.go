@@ -1,12 +1,13 @@
 // Package accounts knows who is at the browser: passkeys, passwords, sessions, recovery. It knows no page and no route.
 //
 // Its promise: whoever Authenticate names has proved who they are, with a passkey or password that was theirs and in use,
-// within the limits of this package; an ended session, an answered challenge and a used link open nothing again; no secret
+// or to a provider of OpenID Connect to which they had bound themselves, within the limits of this package; an ended session, an answered challenge and a used link open nothing again; no secret
 // that opens anything is at rest; and nothing changes at the request of another site, nor of a GET. The last holds by
 // construction: whatever changes something takes an Attempt, and only a request of our own pages with another method than
 // GET yields one.
 //
-// Its failure model: whoever reads the machine's memory or writes state.db is past it. An administrator can make a link
+// Its failure model: whoever reads the machine's memory or writes state.db is past it. A provider, where one is set, can
+// sign in as whoever is bound there; it can neither sign a report nor enrol what does. An administrator can make a link
 // into anybody's account; that cannot be prevented, only seen: it is in the account log, and a passkey enrolled by it names
 // in its event, for ever, the link and who made it. Rate limits are counted in memory, by each process: a restart forgets
 // them. Whoever keeps guessing at an account's password keeps its owner from using the password, but not a passkey or an
@@ -75,6 +76,8 @@ type Options struct {
 	// SyncedSign lets passkeys sign that are copied between a person's devices, as most phones' are: then whoever provides
 	// the copying is trusted too. They sign in in any case.
 	SyncedSign bool
+	// OIDC is a provider that vouches for persons. Its zero value is none.
+	OIDC OIDC
 	// Demo lets SignInAs work. Its zero value does not.
 	Demo Demo
 }
@@ -91,6 +94,7 @@ type Accounts struct {
 	demo    Demo
 	cross   *http.CrossOriginProtection
 	rp      *webauthn.WebAuthn // nil: the origin cannot have passkeys
+	oidc    *provider          // nil: none vouches
 
 	byAddress *limiter
 	byAccount *limiter
@@ -117,6 +121,9 @@ func New(l Ledger, s *appstate.State, o Options) (*Accounts, error) {
 		params: currentParams(), derive: deriveArgon2id, hashing: make(chan struct{}, maxHashing)}
 	if err := a.cross.AddTrustedOrigin(o.Origin); err != nil { // a proxy may have rewritten Host
 		return nil, fmt.Errorf("accounts: origin %s: %w", o.Origin, err)
+	}
+	if a.oidc, err = newProvider(o.OIDC, o.Origin, o.Clock); err != nil {
+		return nil, err
 	}
 	if protocol.ValidateRPID(u.Hostname()) == nil {
 		a.rp, err = webauthn.New(&webauthn.Config{RPID: u.Hostname(), RPDisplayName: o.Name, RPOrigins: []string{o.Origin},

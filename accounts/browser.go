@@ -16,6 +16,8 @@ type Attempt struct {
 	address string
 	agent   string
 	session string // hash of the secret in the cookie; it proves nothing, and is only replaced
+	// departed is the cookie of a browser that comes back from the provider
+	departed string
 }
 
 // Attempt takes a request of our own pages whose method may change something. ErrMethod refuses GET, HEAD and OPTIONS,
@@ -31,6 +33,9 @@ func (a *Accounts) Attempt(r *http.Request) (Attempt, error) {
 	t := Attempt{at: a.now(), address: a.address(r), agent: truncate(r.UserAgent(), maxAgentBytes)}
 	if secret, ok := a.cookie(r); ok {
 		t.session = hashSecret(secret)
+	}
+	if c := r.CookiesNamed(a.departureCookie()); len(c) == 1 { // of two one is not ours
+		t.departed = c[0].Value
 	}
 	return t, nil
 }

@@ -36,6 +36,7 @@ type Ceremony struct {
 type kept struct {
 	Session   webauthn.SessionData `json:"session"`
 	Statement string               `json:"statement,omitempty"`
+	Next      string               `json:"next,omitempty"` // where to go after a sign-in that a provider vouches for
 }
 
 // begin stores a ceremony; s is the session it belongs to, nil before signing in.
@@ -44,19 +45,28 @@ func (a *Accounts) begin(ctx context.Context, t Attempt, k kind, s *Session, dat
 	if err != nil {
 		return Ceremony{}, fmt.Errorf("accounts: begin to %s: %w", k, err)
 	}
+	id, err := a.keep(ctx, t, k, s, data)
+	if err != nil {
+		return Ceremony{}, err
+	}
+	return Ceremony{ID: id, Options: o}, nil
+}
+
+// keep stores what the answer to a ceremony is checked against, and gives its id.
+func (a *Accounts) keep(ctx context.Context, t Attempt, k kind, s *Session, data kept) (id string, err error) {
 	d, err := json.Marshal(data)
 	if err != nil {
-		return Ceremony{}, fmt.Errorf("accounts: begin to %s: %w", k, err)
+		return "", fmt.Errorf("accounts: begin to %s: %w", k, err)
 	}
-	secret, hash := newSecret()
+	id, hash := newSecret()
 	c := appstate.Ceremony{Hash: hash, Kind: string(k), Data: string(d), ExpiresAt: t.at.Add(CeremonyLimit)}
 	if s != nil {
 		c.Person, c.Session = s.Person, s.ID
 	}
 	if err := a.state.BeginCeremony(ctx, c); err != nil {
-		return Ceremony{}, err
+		return "", err
 	}
-	return Ceremony{ID: secret, Options: o}, nil
+	return id, nil
 }
 
 // take uses a ceremony up: whatever is wrong with the answer, there is no second one. ErrRefused when there is none of

@@ -23,6 +23,11 @@ const (
 	// EnrolLimit ends a session that a link opened. Chosen: enrolling a passkey and failing twice.
 	EnrolLimit = 15 * time.Minute
 
+	// providerLimit is how long a provider of OpenID Connect may take to answer. Chosen: it is in the way of one click.
+	providerLimit = 5 * time.Second
+	// maxSubjectBytes bounds a subject (OpenID Connect Core, 2: at most 255 characters of ASCII).
+	maxSubjectBytes = 255
+
 	// addressBurst and addressEvery bound sign-ins from one address, of which a passkey's take two: a district office behind
 	// one address signs everybody in within a minute, and a guesser gets one guess a second.
 	addressBurst = 120

@@ -21,6 +21,8 @@ const (
 	ActPasskeyRevoked Act = "passkey_revoked"
 	ActPassword       Act = "password_set"
 	ActPasswordGone   Act = "password_removed"
+	ActSubject        Act = "subject_bound" // to who they are at a provider
+	ActSubjectGone    Act = "subject_unbound"
 	ActLink           Act = "link_issued"
 	ActLinkUsed       Act = "link_used"
 )

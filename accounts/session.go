@@ -19,6 +19,7 @@ const (
 	MethodPasskey  Method = "passkey"
 	MethodPassword Method = "password"
 	MethodLink     Method = "link" // opens an enrolment, never a session that signs in
+	MethodOIDC     Method = "oidc" // a provider vouched for them
 	MethodDemo     Method = "demo" // nothing was proved
 )
 
@@ -34,8 +35,11 @@ type Session struct{ appstate.Session }
 // Method is how the person last proved who they are.
 func (s Session) Method() Method { return Method(s.Session.Method) }
 
-// Fresh reports whether the person proved who they are within FreshFor, by any method.
-func (s Session) Fresh(at time.Time) bool { return at.Before(s.AuthenticatedAt.Add(FreshFor)) }
+// Fresh reports whether the person proved who they are within FreshFor, by any method but a provider's word: it may have
+// taken the proof of this morning for enough.
+func (s Session) Fresh(at time.Time) bool {
+	return s.Method() != MethodOIDC && at.Before(s.AuthenticatedAt.Add(FreshFor))
+}
 
 // Strong reports whether they did so with a passkey, which verified them.
 func (s Session) Strong(at time.Time) bool { return s.Fresh(at) && s.Method() == MethodPasskey }
@@ -81,8 +85,8 @@ func (a *Accounts) find(r *http.Request, purpose string, use bool) (Session, dom
 	if err != nil {
 		return Session{}, domain.Person{}, err
 	}
-	// A data directory of the demonstration may be served in earnest later.
-	if s.Purpose != purpose || Method(s.Method) == MethodDemo && !a.demo.granted {
+	// A data directory of the demonstration may be served in earnest later, and a provider be believed no more.
+	if s.Purpose != purpose || Method(s.Method) == MethodDemo && !a.demo.granted || Method(s.Method) == MethodOIDC && a.oidc == nil {
 		return Session{}, domain.Person{}, appstate.ErrNoSession
 	}
 	p, err := a.person(ctx, s.Person)

@@ -59,7 +59,7 @@ var imports = []row{
 		"views are made from facts alone, so that a replay gives them again; tests may make facts by real commands"},
 	{"documents", "domain eventlog projections transparency transparency/receipts transparency/treestore", "schemas",
 		"what goes out shows answers and evidence, and opens no store itself"},
-	{"accounts", "accounts/passkey appstate commands domain signing signing/enroll", "eventlog schemas",
+	{"accounts", "accounts/passkey appstate commands domain signing signing/enroll", "eventlog schemas internal/oidctest",
 		"who signs in, with which key; what is to be remembered for ever it records by commands, like everybody"},
 	{"accounts/passkey", "signing signing/enroll", "",
 		"a browser's credential by itself, without knowing whose account it opens"},
@@ -69,7 +69,7 @@ var imports = []row{
 		"routes may use every layer but no store: which store runs is the program's choice"},
 	{"api/ui", "domain projections", "",
 		"pages show the answers of the read side; a page that called a layer could not be tested alone"},
-	{"api/web", "accounts api/ui appstate commands documents domain eventlog intake projections schemas transparency/receipts", "signing/enrolled transparency transparency/sequencer transparency/treestore",
+	{"api/web", "accounts api/ui appstate commands documents domain eventlog intake projections schemas transparency/receipts", "signing/enrolled transparency transparency/sequencer transparency/treestore internal/oidctest",
 		"the people's pages ask the same commands and views as the routes do, and never each other's handlers"},
 	{"examples/binhduong-2021", "domain", "schemas",
 		"the demonstration's input: rules, roster and cases, to be played by the program's own commands"},
@@ -81,12 +81,14 @@ var imports = []row{
 		"measures all of it"},
 	{"internal/pgtest", "", "",
 		"a server for tests"},
+	{"internal/oidctest", "", "",
+		"a provider for tests, which must not learn what ours expects of it"},
 	{"internal/rules", "", "",
 		"looks at the code from outside"},
 }
 
 // doubles are for tests only. What runs in earnest never links them.
-var doubles = []string{"domain/domaintest", "eventlog/eventlogtest", "eventlog/esdb/esdbtest", "internal/pgtest"}
+var doubles = []string{"domain/domaintest", "eventlog/eventlogtest", "eventlog/esdb/esdbtest", "internal/pgtest", "internal/oidctest"}
 
 func ours(paths []string) []string {
 	var out []string
@@ -196,6 +198,8 @@ var modules = []struct{ path, packages, why string }{
 	{"github.com/danielgtaylor/huma/v2", "api", "OpenAPI from the routes"},
 	{"github.com/alecthomas/kong", "cmd", "command lines"},
 	{"github.com/go-webauthn/webauthn", "accounts signing", "enrols a browser's credential"},
+	{"github.com/coreos/go-oidc/v3", "accounts", "judges what a provider of OpenID Connect signed"},
+	{"golang.org/x/oauth2", "accounts", "asks that provider"},
 	{"github.com/smallstep/pkcs7", "", "another implementation of CMS, in tests"},
 	{"github.com/xuri/excelize/v2", "intake documents", "spreadsheets in and out"},
 	{"github.com/emersion/go-smtp", "intake api cmd/answerable", "mail in"},
