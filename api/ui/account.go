@@ -93,7 +93,19 @@ type SignIn struct {
 	Name     string
 	Problem  string
 	Passkeys bool
+	Provider string // what people call the provider that vouches for them; "" is none
 }
+
+// Provider is the way to a provider of OpenID Connect, and the way back.
+type Provider struct {
+	Frame
+	Name  string
+	To    string // address at the provider; "" on the way back
+	Code  string // what it sent the browser back with
+	State string
+}
+
+func (Provider) template() string { return "provider" }
 
 // Demo lists the demonstration's persons.
 type Demo struct {
@@ -155,6 +167,16 @@ type Account struct {
 	Roles        []AccountRole
 	Sessions     []AccountSession
 	Passkeys     []AccountPasskey
+	Provider     string // to which an account can be bound; "" is none
+	Subjects     []AccountSubject
+}
+
+// AccountSubject is who the person is at a provider.
+type AccountSubject struct {
+	Issuer  string
+	Subject string
+	Bound   time.Time
+	Used    time.Time // zero: never
 }
 
 // AccountRole is a role held now.

@@ -14,7 +14,7 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Account{Frame: f, Saved: c.query.Get("done") != "", ID: c.person.ID, Method: string(c.session.Method()), Ends: c.session.EndsAt(), Fresh: c.session.Fresh(c.at), PasskeysWork: h.Accounts.PasskeysWork()}
+	p := ui.Account{Frame: f, Saved: c.query.Get("done") != "", ID: c.person.ID, Method: string(c.session.Method()), Ends: c.session.EndsAt(), Fresh: c.session.Fresh(c.at), PasskeysWork: h.Accounts.PasskeysWork(), Provider: h.Accounts.Provider()}
 	if problem != nil {
 		p.Problem = words(problem, f)
 	}
@@ -43,6 +43,13 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 	}
 	for _, k := range keys {
 		p.Passkeys = append(p.Passkeys, ui.AccountPasskey{Credential: k.Credential, Label: k.Detail.Label, Enrolled: k.EnrolledAt, Revoked: k.RevokedAt, Used: k.UsedAt, SignsIn: k.SignsIn, Signs: k.Signs})
+	}
+	subjects, err := h.State.Subjects(c.ctx, c.person.ID)
+	if err != nil {
+		return err
+	}
+	for _, x := range subjects {
+		p.Subjects = append(p.Subjects, ui.AccountSubject{Issuer: x.Issuer, Subject: x.Subject, Bound: x.BoundAt, Used: x.UsedAt})
 	}
 	return c.render(status, p)
 }

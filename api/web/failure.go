@@ -45,6 +45,16 @@ func statusOf(err error) (status int, text string) {
 		return http.StatusUnprocessableEntity, "fail.password_long"
 	case errors.Is(err, accounts.ErrPasswordCommon):
 		return http.StatusUnprocessableEntity, "fail.password_common"
+	case errors.Is(err, accounts.ErrNoOIDC), errors.Is(err, appstate.ErrNoSubject):
+		return http.StatusNotFound, "fail.not_found"
+	case errors.Is(err, accounts.ErrNotVouched):
+		return http.StatusUnauthorized, "fail.not_vouched"
+	case errors.Is(err, accounts.ErrUnbound):
+		return http.StatusForbidden, "fail.unbound"
+	case errors.Is(err, accounts.ErrProvider):
+		return http.StatusBadGateway, "fail.provider"
+	case errors.Is(err, appstate.ErrSubjectTaken):
+		return http.StatusConflict, "fail.subject_taken"
 	case errors.Is(err, accounts.ErrRefused):
 		return http.StatusUnauthorized, "fail.refused"
 	case errors.Is(err, appstate.ErrNoSession):

@@ -54,7 +54,8 @@ func (w *world) addressOf(rt *route) string {
 }
 
 // notPages are the routes of GET that answer no page of their own, and why.
-var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs", "live": "a feed for scripts", "bundle": "a file"}
+var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs", "live": "a feed for scripts", "bundle": "a file",
+	"oidc-return": "there is none where no provider is set; TestOIDC looks at it"}
 
 // theOnlyWay lists pages that the table of routes cannot be asked for just so, and more states of pages.
 func theOnlyWay() []visit {

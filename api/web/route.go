@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/answerable-ledger/answerable/accounts"
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -44,6 +45,7 @@ func (h *Handler) table() []*route {
 		get("asset", "/assets/{file}", h.asset), get("root", "/{$}", h.root),
 		get("sign-in", "/signin", h.signInPage), post("sign-in-password", "/signin", h.signInPassword),
 		script("sign-in-begin", "/signin/passkey", h.signInBegin), script("sign-in-finish", "/signin/passkey/finish", h.signInFinish),
+		post("oidc-begin", "/signin/oidc", h.oidcBegin), get("oidc-return", accounts.ReturnPath, h.oidcReturn), post("oidc-finish", accounts.ReturnPath, h.oidcFinish),
 		get("demo", "/demo", h.demoPage), post("demo-sign-in", "/demo", h.demoSignIn),
 		get("link", "/link", h.linkPage), post("link-open", "/link", h.linkOpen),
 		get("enrol", "/enrol", h.enrolPage), post("enrol-password", "/enrol/password", h.enrolPassword),
@@ -53,7 +55,7 @@ func (h *Handler) table() []*route {
 		get("account", "/account", h.accountPage), post("end-session", "/account/sessions/end", h.endSession), post("end-others", "/account/sessions/end-others", h.endOthers),
 		post("step-up", "/account/stepup", h.stepUpPassword), script("step-up-begin", "/account/stepup/passkey", h.stepUpBegin), script("step-up-finish", "/account/stepup/passkey/finish", h.stepUpFinish),
 		post("set-password", "/account/password", h.setPassword), script("passkey-begin", "/account/passkey", h.passkeyBegin), script("passkey-finish", "/account/passkey/finish", h.passkeyFinish),
-		post("passkey-revoke", "/account/passkey/revoke", h.passkeyRevoke),
+		post("passkey-revoke", "/account/passkey/revoke", h.passkeyRevoke), post("oidc-bind", "/account/oidc", h.oidcBind), post("oidc-unbind", "/account/oidc/unbind", h.oidcUnbind),
 
 		get("today", "/today", h.todayPage),
 		get("file", reportPath+"/file", h.filePage), post("file-send", reportPath+"/file", h.fileSend), get("filed", reportPath+"/filed", h.filedPage),
@@ -118,13 +120,14 @@ func policy() map[string]rule {
 	oversight := rule{allow: only(all, domain.RoleInspector, domain.RoleDepartment)}
 	return operatePolicy(map[string]rule{
 		"asset": public, "root": public, "sign-in": public, "sign-in-password": public, "sign-in-begin": public, "sign-in-finish": public,
+		"oidc-begin": public, "oidc-return": public, "oidc-finish": public,
 		"demo": public, "demo-sign-in": public, "link": public, "link-open": public,
 		// An enrolment is let in by its own session, which a link opened.
 		"enrol": public, "enrol-password": public, "enrol-begin": public, "enrol-finish": public,
 
 		"sign-out": signedIn, "home": signedIn, "account": signedIn, "end-session": signedIn, "end-others": signedIn,
 		"step-up": signedIn, "step-up-begin": signedIn, "step-up-finish": signedIn, "set-password": signedIn,
-		"passkey-begin": signedIn, "passkey-finish": signedIn, "passkey-revoke": signedIn,
+		"passkey-begin": signedIn, "passkey-finish": signedIn, "passkey-revoke": signedIn, "oidc-bind": signedIn, "oidc-unbind": signedIn,
 
 		"today": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
 		"file":  filers, "file-send": filers, "filed": {allow: append(readers, allowance{reach: office})},

@@ -37,7 +37,7 @@ func (h *Handler) signInPage(c *call) error {
 }
 
 func (h *Handler) signInForm(c *call, next, name string, err error) ui.SignIn {
-	p := ui.SignIn{Frame: c.bare("sign_in"), Next: accounts.SafeNext(next), Name: name, Passkeys: h.Accounts.PasskeysWork()}
+	p := ui.SignIn{Frame: c.bare("sign_in"), Next: accounts.SafeNext(next), Name: name, Passkeys: h.Accounts.PasskeysWork(), Provider: h.Accounts.Provider()}
 	if err != nil {
 		p.Problem = words(err, p.Frame)
 	}

@@ -46,6 +46,10 @@ for (const section of document.querySelectorAll("[data-passkey], [data-enrol], [
   });
 }
 
+// What a provider sent back goes on by itself.
+const atOnce = document.querySelector("form[data-at-once]");
+if (atOnce) atOnce.requestSubmit();
+
 // A one-time link carries its secret behind the #, which no server sees.
 for (const form of document.querySelectorAll("[data-fragment]")) {
   if (location.hash.length > 1) {
