@@ -31,6 +31,10 @@ var known = []setting{
 	{"keys", "directory for a new ledger's keys"},
 	{"guard", "file for the second copy of a new ledger's last signed checkpoint"},
 	{"site", "address that people's browsers use, https://…"},
+	{oidcIssuerKey, "provider of OpenID Connect that may sign people in, https://…; without it there is none"},
+	{oidcClientKey, "this server's id at that provider"},
+	{oidcSecretKey, "file that holds this server's secret at that provider"},
+	{oidcNameKey, "what the button calls that provider"},
 }
 
 const envPrefix = "ANSWERABLE_"

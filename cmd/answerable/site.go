@@ -46,7 +46,14 @@ func (a *app) withPages(n *node, state *appstate.State, look *inspection, how se
 		a.logger.Warn("the people's pages are not served: name the address their browsers use with --site", zap.String("data", n.dir))
 		return api, nil
 	}
-	who, err := accounts.New(n.ledger, state, accounts.Options{Origin: how.site, Name: "answerable", Clock: n.now, SyncedSign: signing.AllowSynced, Demo: how.signInAs})
+	options := accounts.Options{Origin: how.site, Name: "answerable", Clock: n.now, SyncedSign: signing.AllowSynced, Demo: how.signInAs}
+	if !how.demo { // its persons are nobody's elsewhere
+		var err error
+		if options.OIDC, err = a.provider(); err != nil {
+			return nil, err
+		}
+	}
+	who, err := accounts.New(n.ledger, state, options)
 	if err != nil {
 		return nil, err
 	}
