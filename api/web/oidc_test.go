@@ -1,11 +1,14 @@
 package web
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/chromedp"
 	"golang.org/x/net/html"
 
 	"github.com/answerable-ledger/answerable/accounts"
@@ -82,4 +85,43 @@ func TestOIDC(t *testing.T) {
 	op.Close()
 	down := w.as("")
 	down.shows(down.send(down.page("/signin"), "/signin/oidc", nil, http.StatusBadGateway), "không hỏi được", "Mật khẩu")
+}
+
+// TestOIDCInBrowser: the way to the provider and back goes by itself in a real browser, under the policy of our pages.
+func TestOIDCInBrowser(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := "http://localhost:" + port
+	w := newWorldAt(t, origin, nil)
+	op := oidctest.New(t, w.clock.Now)
+	w.handler.Accounts, err = accounts.New(w.ledger, w.state, accounts.Options{Origin: origin, Name: "test", Clock: w.clock.Now, Demo: accounts.EnableDemo(),
+		OIDC: accounts.OIDC{Issuer: op.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Name: "SSO"}})
+	w.ok(err)
+	server := &http.Server{Handler: w.handler, ReadHeaderTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-done
+	})
+	b := newTab(t, origin, t.TempDir(), "oidc", 390, 844)
+	b.signInAs("filer")
+	b.open("/account")
+	b.do(chromedp.Click(chromedp.CSS(`form[action="/account/oidc"] button`)))
+	b.do(chromedp.WaitVisible(chromedp.CSS(`form[action="/account/oidc/unbind"]`)))
+	b.shows(oidctest.BrowserSubject)
+	b.press(`form[action="/signout"] button`)
+	b.open("/signin?next=%2Faccount")
+	b.do(chromedp.Click(chromedp.CSS(`form[action="/signin/oidc"] button`)))
+	b.do(chromedp.WaitVisible(chromedp.CSS(`form[action="/account/oidc/unbind"]`)))
+	b.shows("hệ thống khác (OpenID Connect)")
 }

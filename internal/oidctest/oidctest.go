@@ -53,6 +53,7 @@ func New(t testing.TB, now func() time.Time) *Provider {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.discovery)
 	mux.HandleFunc("GET /keys", p.keys)
+	mux.HandleFunc("GET /authorize", p.authorize)
 	mux.HandleFunc("POST /token", p.token)
 	p.Server = httptest.NewServer(mux)
 	t.Cleanup(p.Close)
@@ -72,12 +73,26 @@ func (p *Provider) Vouch(t testing.TB, address, subject string, change func(clai
 		q.Get("scope") != "openid" || q.Get("code_challenge_method") != "S256" || q.Get("state") == "" || q.Get("nonce") == "" {
 		t.Fatalf("the provider would refuse %s", address)
 	}
+	return p.vouch(q, subject, change), q.Get("state")
+}
+
+func (p *Provider) vouch(q url.Values, subject string, change func(map[string]any)) (code string) {
 	q.Set("subject", subject)
 	code = rand.Text()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.codes[code] = request{q, change}
-	return code, q.Get("state")
+	return code
+}
+
+// BrowserSubject is whom the provider takes a real browser for.
+const BrowserSubject = "browser@op"
+
+// authorize asks a real browser nothing, as a provider does where somebody is signed in already.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	code := p.vouch(q, BrowserSubject, nil)
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
 }
 
 func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
