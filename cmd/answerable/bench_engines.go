@@ -192,9 +192,13 @@ func (r *engineRun) ask(ctx context.Context, v *projections.Views, chance *rand.
 // lag records a day at a rate while the views follow, and takes how long each event is in the log and not in the views.
 func (r *engineRun) lag(v *projections.Views, x *engineResult) (err error) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	ended := make(chan error, 1)
+	ended, leads := make(chan error, 1), make(chan struct{})
 	go func() {
-		ended <- v.Lead(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		ended <- v.Lead(ctx, func(ctx context.Context) error {
+			close(leads)
+			<-ctx.Done()
+			return ctx.Err()
+		})
 	}()
 	defer func() {
 		cancel()
@@ -202,6 +206,11 @@ func (r *engineRun) lag(v *projections.Views, x *engineResult) (err error) {
 			err = errors.Join(err, e)
 		}
 	}()
+	select { // who has just begun to follow is not behind
+	case <-leads:
+	case <-time.After(time.Minute):
+		return errors.New("nobody leads the views after a minute")
+	}
 	const eventsEach = 2
 	tick := time.NewTicker(eventsEach * time.Second / lagPerSecond)
 	defer tick.Stop()
