@@ -160,12 +160,14 @@ type source interface {
 	slotsOfUnit(unit int64) ([]slotID, error)
 	slotsBelow(unit int64) ([]slotID, error)
 	unit(code domain.UnitCode) (*unitRow, error)
+	units(codes []domain.UnitCode) ([]*unitRow, error)
 	unitNumbered(n int64) (*unitRow, error)
 	day(k dayKey) (*dayRow, error)
 	dayNumbered(n int64) (*dayRow, error)
 	dayFacts(n int64) ([]byte, error)
 	regime(id domain.RegimeID) (*regimeRow, error)
 	office(unit domain.UnitCode) (*officeRow, error)
+	offices(units []domain.UnitCode) ([]*officeRow, error)
 	person(id domain.PersonID) (*personRow, error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -194,9 +195,13 @@ func (q stored) unitWhere(column string, value any) (*unitRow, error) {
 	if !ok || err != nil {
 		return nil, err
 	}
+	return u, u.restore(next, doc)
+}
+
+func (u *unitRow) restore(next int64, doc string) (err error) {
 	u.chronicle = chronicle{reopened(doc), uint64(next)}
 	u.state, err = state(domain.Unit{}, doc, domain.UnitStream(u.code), forever)
-	return u, err
+	return err
 }
 
 func (q stored) office(unit domain.UnitCode) (*officeRow, error) {
@@ -207,12 +212,67 @@ func (q stored) office(unit domain.UnitCode) (*officeRow, error) {
 	if !ok || err != nil {
 		return nil, err
 	}
+	return o, o.restore(next, doc)
+}
+
+func (o *officeRow) restore(next int64, doc string) (err error) {
 	o.chronicle = chronicle{reopened(doc), uint64(next)}
-	o.state, err = state(domain.Office{}, doc, domain.OfficeStream(unit), forever)
+	o.state, err = state(domain.Office{}, doc, domain.OfficeStream(o.unit), forever)
 	for _, t := range o.state.Tenures {
 		o.held(t.Person)
 	}
-	return o, err
+	return err
+}
+
+// units gives those of some units that are there.
+func (q stored) units(codes []domain.UnitCode) (out []*unitRow, err error) {
+	err = q.of(`SELECT n, code, next, doc FROM {unit} WHERE code IN `, codes, func(rows *sql.Rows) error {
+		u := &unitRow{}
+		var next int64
+		var doc string
+		if err := rows.Scan(&u.n, &u.code, &next, &doc); err != nil {
+			return err
+		}
+		out = append(out, u)
+		return u.restore(next, doc)
+	})
+	return out, err
+}
+
+// offices gives those of some units' offices that are there.
+func (q stored) offices(units []domain.UnitCode) (out []*officeRow, err error) {
+	err = q.of(`SELECT unit, next, doc FROM {office} WHERE unit IN `, units, func(rows *sql.Rows) error {
+		o := &officeRow{}
+		var next int64
+		var doc string
+		if err := rows.Scan(&o.unit, &next, &doc); err != nil {
+			return err
+		}
+		out = append(out, o)
+		return o.restore(next, doc)
+	})
+	return out, err
+}
+
+// of reads the rows of some units, some hundred to a query.
+func (q stored) of(query string, codes []domain.UnitCode, scan func(*sql.Rows) error) error {
+	for part := range slices.Chunk(codes, slotsPerQuery) {
+		args := make([]any, len(part))
+		for i, c := range part {
+			args[i] = string(c)
+		}
+		rows, err := q.tx.QueryContext(q.ctx, q.g.sql(query+"("+strings.TrimSuffix(strings.Repeat("?,", len(part)), ",")+")"), args...)
+		if err != nil {
+			return fmt.Errorf("projections: load %d units: %w", len(part), err)
+		}
+		for err == nil && rows.Next() {
+			err = scan(rows)
+		}
+		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+			return fmt.Errorf("projections: load %d units: %w", len(part), err)
+		}
+	}
+	return nil
 }
 
 func (q stored) person(id domain.PersonID) (*personRow, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 )
 
@@ -237,8 +238,12 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 	return w, nil
 }
 
-// prefetch loads the obligations that the steps name, some hundred to a query.
+// prefetch loads the units, offices and obligations that the steps name, some hundred to a query: a day that opens names
+// thousands, and to a server each is a round trip.
 func (w *set) prefetch(steps []step) error {
+	if err := w.loadUnits(steps); err != nil {
+		return err
+	}
 	var ids []slotID
 	opens := map[dayKey]bool{} // by these steps: asking for it again for each of its reports would only take time
 	for _, s := range steps {
@@ -263,6 +268,52 @@ func (w *set) prefetch(steps []step) error {
 	}
 	slices.Sort(ids)
 	return w.load(slices.Compact(ids))
+}
+
+func (w *set) loadUnits(steps []step) error {
+	named := map[domain.UnitCode]bool{}
+	for i := range steps {
+		switch e := steps[i].fact.Event.(type) {
+		case domain.DayOpened:
+			for _, d := range e.Duties {
+				for _, g := range d.Groups {
+					named[g.Parent] = true
+					for _, u := range g.Units {
+						named[u] = true
+					}
+				}
+			}
+		default:
+			named[steps[i].key.Unit] = true
+		}
+	}
+	delete(named, "") // of who reports through nobody, and of what is no report
+	var units, offices []domain.UnitCode
+	for u := range named {
+		if w.units[u] == nil {
+			units = append(units, u)
+		}
+		if w.offices[u] == nil {
+			offices = append(offices, u)
+		}
+	}
+	slices.Sort(units)
+	slices.Sort(offices)
+	found, err := w.from.units(units)
+	if err != nil {
+		return err
+	}
+	for _, u := range found {
+		w.units[u.code], w.unitByN[u.n] = u, u
+	}
+	held, err := w.from.offices(offices)
+	if err != nil {
+		return err
+	}
+	for _, o := range held {
+		w.offices[o.unit] = o
+	}
+	return nil
 }
 
 // advance moves the position from where this runner left it.
