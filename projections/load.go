@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -105,7 +104,7 @@ func (q stored) slotsIn(ids []slotID) ([]storedSlot, error) {
 	for i, id := range ids {
 		args[i] = int64(id)
 	}
-	in := "(" + strings.TrimSuffix(strings.Repeat("?,", len(ids)), ",") + ")"
+	in := questionMarks(len(ids), 1)
 	rows, err := q.tx.QueryContext(q.ctx, q.g.sql(`SELECT id, duty, parent, compliance, answerability, history FROM {obligation} WHERE id IN `+in), args...)
 	if err != nil {
 		return nil, err
@@ -261,7 +260,7 @@ func (q stored) of(query string, codes []domain.UnitCode, scan func(*sql.Rows) e
 		for i, c := range part {
 			args[i] = string(c)
 		}
-		rows, err := q.tx.QueryContext(q.ctx, q.g.sql(query+"("+strings.TrimSuffix(strings.Repeat("?,", len(part)), ",")+")"), args...)
+		rows, err := q.tx.QueryContext(q.ctx, q.g.sql(query+questionMarks(len(part), 1)), args...)
 		if err != nil {
 			return fmt.Errorf("projections: load %d units: %w", len(part), err)
 		}

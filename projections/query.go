@@ -144,7 +144,7 @@ func (r *reader) loadUnits(ns ...int64) error {
 	}
 	for len(args) > 0 {
 		n := min(len(args), slotsPerQuery)
-		if err := r.unitsWhere("n IN ("+strings.TrimSuffix(strings.Repeat("?,", n), ",")+")", args[:n]); err != nil {
+		if err := r.unitsWhere("n IN "+questionMarks(n, 1), args[:n]); err != nil {
 			return err
 		}
 		args = args[n:]
@@ -174,7 +174,7 @@ func (r *reader) unitsWhere(where string, args []any) error {
 		return err
 	}
 	for part := range slices.Chunk(changed, slotsPerQuery) {
-		err := r.query(`SELECT n, code, doc FROM {unit} WHERE n IN (`+strings.TrimSuffix(strings.Repeat("?,", len(part)), ",")+`)`, part, func(rows *sql.Rows) error {
+		err := r.query(`SELECT n, code, doc FROM {unit} WHERE n IN `+questionMarks(len(part), 1), part, func(rows *sql.Rows) error {
 			u := &readUnit{}
 			var doc string
 			if err := rows.Scan(&u.n, &u.code, &doc); err != nil {
@@ -393,6 +393,16 @@ func (r *reader) each(q rowsQuery, yield func(row) (bool, error)) error {
 	return nil
 }
 
+// idsOf is the condition that a row is one of a unit's on a day. Its forms are few: the key finds them one by one.
+func (r *reader) idsOf(day *dayRow, unit int64) string {
+	var ids []string
+	for n := range r.formByN {
+		ids = append(ids, strconv.FormatInt(int64(newSlotID(day.n, n, unit)), 10))
+	}
+	slices.Sort(ids)
+	return `id IN (` + strings.Join(ids, ",") + `)`
+}
+
 // within walks through the obligations of a day within a range of ids. It reads some at a time, so that yield may ask for
 // more while it looks at one: a transaction answers one query after the other.
 func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status []domain.Status, yield func(row) (bool, error)) (more bool, err error) {
@@ -401,18 +411,13 @@ func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status
 	}
 	where, args := ` WHERE id >= ? AND id < ?`, []any{nil, int64(to)}
 	if unit != 0 {
-		var ids []string
-		for n := range r.formByN {
-			ids = append(ids, strconv.FormatInt(int64(newSlotID(day.n, n, unit)), 10))
-		}
-		slices.Sort(ids)
-		where += ` AND id IN (` + strings.Join(ids, ",") + `)`
+		where += ` AND ` + r.idsOf(day, unit)
 	}
 	if parent != 0 && r.asOf == "" {
 		where, args = where+` AND parent = ?`, append(args, parent)
 	}
 	if len(status) > 0 && r.known == forever {
-		where += ` AND status IN (` + strings.TrimSuffix(strings.Repeat("?,", len(status)), ",") + `)`
+		where += ` AND status IN ` + questionMarks(len(status), 1)
 		for _, s := range status {
 			args = append(args, string(s))
 		}
@@ -471,7 +476,7 @@ func (r *reader) histories(ids []slotID) (map[slotID]string, error) {
 		for i, id := range ids[:n] {
 			args[i] = int64(id)
 		}
-		err := r.query(`SELECT id, history FROM {obligation} WHERE id IN (`+strings.TrimSuffix(strings.Repeat("?,", n), ",")+`)`, args, func(rows *sql.Rows) error {
+		err := r.query(`SELECT id, history FROM {obligation} WHERE id IN `+questionMarks(n, 1), args, func(rows *sql.Rows) error {
 			var id slotID
 			var history string
 			err := rows.Scan(&id, &history)

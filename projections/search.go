@@ -152,12 +152,7 @@ func (r *reader) marked(day *dayRow, from slotID, unit int64, what Finding, wher
 		args = append(args, "%"+m+"%")
 	}
 	if unit != 0 {
-		var ids []string
-		for n := range r.formByN {
-			ids = append(ids, strconv.FormatInt(int64(newSlotID(day.n, n, unit)), 10))
-		}
-		slices.Sort(ids)
-		where += ` AND id IN (` + strings.Join(ids, ",") + `)`
+		where += ` AND ` + r.idsOf(day, unit)
 	}
 	err = r.query(`SELECT id, duty, parent, compliance, answerability FROM {obligation} WHERE id >= ? AND id < ?`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
 		x := row{day: day}
