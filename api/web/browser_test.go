@@ -172,6 +172,18 @@ func (b *tab) shot(name string) {
 // serveWorld serves a world where browsers can have passkeys.
 func serveWorld(t *testing.T) (*world, string) {
 	t.Helper()
+	listener, origin := listen(t)
+	w := newWorldAt(t, origin, nil)
+	judge, err := enrolled.New(enrolled.Config{Origins: []string{origin}, RPIDs: []string{"localhost"}}, func(s string) string { return s })
+	w.ok(err)
+	w.ledger.JudgeSignatures(judge)
+	w.serve(t, listener)
+	return w, origin
+}
+
+// listen gives a port of this machine under the name by which browsers let it have passkeys.
+func listen(t *testing.T) (net.Listener, string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -180,11 +192,11 @@ func serveWorld(t *testing.T) (*world, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin := "http://localhost:" + port
-	w := newWorldAt(t, origin, nil)
-	judge, err := enrolled.New(enrolled.Config{Origins: []string{origin}, RPIDs: []string{"localhost"}}, func(s string) string { return s })
-	w.ok(err)
-	w.ledger.JudgeSignatures(judge)
+	return listener, "http://localhost:" + port
+}
+
+// serve answers until the test ends.
+func (w *world) serve(t *testing.T, listener net.Listener) {
 	server := &http.Server{Handler: w.handler, ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() {
@@ -195,7 +207,6 @@ func serveWorld(t *testing.T) (*world, string) {
 		_ = server.Close()
 		<-done
 	})
-	return w, origin
 }
 
 func (b *tab) signInAs(p domain.PersonID) {

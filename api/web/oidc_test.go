@@ -1,12 +1,10 @@
 package web
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"golang.org/x/net/html"
@@ -89,30 +87,14 @@ func TestOIDC(t *testing.T) {
 
 // TestOIDCInBrowser: the way to the provider and back goes by itself in a real browser, under the policy of our pages.
 func TestOIDCInBrowser(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	origin := "http://localhost:" + port
+	listener, origin := listen(t)
 	w := newWorldAt(t, origin, nil)
 	op := oidctest.New(t, w.clock.Now)
+	var err error
 	w.handler.Accounts, err = accounts.New(w.ledger, w.state, accounts.Options{Origin: origin, Name: "test", Clock: w.clock.Now, Demo: accounts.EnableDemo(),
 		OIDC: accounts.OIDC{Issuer: op.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Name: "SSO"}})
 	w.ok(err)
-	server := &http.Server{Handler: w.handler, ReadHeaderTimeout: time.Minute}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-done
-	})
+	w.serve(t, listener)
 	b := newTab(t, origin, t.TempDir(), "oidc", 390, 844)
 	b.signInAs("filer")
 	b.open("/account")

@@ -40,10 +40,7 @@ Example:
 }
 
 func (c keyBeginCmd) Run(a *app) error {
-	p, err := rotating(c.Data)
-	if err == nil {
-		err = c.allowed(a)
-	}
+	p, err := c.place(a)
 	if err != nil {
 		return err
 	}
@@ -80,10 +77,7 @@ Example:
 }
 
 func (c keyFinishCmd) Run(a *app) error {
-	p, err := rotating(c.Data)
-	if err == nil {
-		err = c.allowed(a)
-	}
+	p, err := c.place(a)
 	if err != nil {
 		return err
 	}
@@ -287,16 +281,16 @@ func (c keyListCmd) Run(a *app) (err error) {
 
 func shownTime(t time.Time) string { return t.In(domain.HoChiMinh).Format("15:04:05 02/01/2006") }
 
-// rotating is the evidence of a directory whose key can be changed.
-func rotating(dir string) (evidencePlace, error) {
-	p, ok, err := readEvidence(dir)
+// place is the evidence of a directory whose key can be changed, when whoever is named may change it.
+func (c keyChange) place(a *app) (evidencePlace, error) {
+	p, ok, err := readEvidence(c.Data)
 	switch {
 	case err != nil:
 		return p, err
 	case !ok:
-		return p, usagef("%s has no %s: this ledger was made without evidence", dir, evidenceFile)
+		return p, usagef("%s has no %s: this ledger was made without evidence", c.Data, evidenceFile)
 	case p.Demo:
 		return p, usagef("the demonstration's keys are known to everybody and are not changed")
 	}
-	return p, nil
+	return p, c.allowed(a)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,7 +13,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -290,20 +288,7 @@ func attackSignedBundle(t *testing.T, bundle string, verify func(code int, bundl
 			}
 		}, "commitment"},
 	} {
-		z, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files := map[string][]byte{}
-		for _, f := range z.File {
-			r, err := f.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if files[f.Name], err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
-		}
+		files := unpacked(t, raw)
 		var m documents.Manifest
 		if err := json.Unmarshal(files["bundle.json"], &m); err != nil {
 			t.Fatal(err)

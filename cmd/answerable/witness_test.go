@@ -237,25 +237,8 @@ func TestBundlesAreCheckedByTheirParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unpack := func() map[string][]byte {
-		z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files := map[string][]byte{}
-		for _, f := range z.File {
-			r, err := f.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if files[f.Name], err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return files
-	}
 	var m documents.Manifest
-	if err := json.Unmarshal(unpack()["bundle.json"], &m); err != nil {
+	if err := json.Unmarshal(unpacked(t, whole)["bundle.json"], &m); err != nil {
 		t.Fatal(err)
 	}
 	entry := func(kind string) documents.ManifestEntry {
@@ -303,7 +286,7 @@ func TestBundlesAreCheckedByTheirParts(t *testing.T) {
 			f["openings/"+entry("ReportSubmitted").EventID+".opening.json"] = f["openings/"+entry("ReportSignedOff").EventID+".opening.json"]
 		}, "commitment"},
 	} {
-		files := unpack()
+		files := unpacked(t, whole)
 		c.change(files)
 		var b bytes.Buffer
 		if err := documents.WriteFiles(&b, files); err != nil {
@@ -317,4 +300,24 @@ func TestBundlesAreCheckedByTheirParts(t *testing.T) {
 			t.Errorf("%s: %s", name, said)
 		}
 	}
+}
+
+// unpacked is what a bundle holds, by name.
+func unpacked(t *testing.T, bundle []byte) map[string][]byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(bundle), int64(len(bundle)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[f.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
 }
