@@ -7,8 +7,6 @@ import (
 
 	"github.com/answerable-ledger/answerable/documents"
 	"github.com/answerable-ledger/answerable/domain"
-	"github.com/answerable-ledger/answerable/eventlog"
-	"github.com/answerable-ledger/answerable/schemas"
 )
 
 // bundleFlags are those of export that make a bundle.
@@ -22,7 +20,7 @@ type bundleFlags struct {
 
 // exportBundle writes the bundle that export was asked for. What it says depends on its output being a file: a receipt that
 // is cut off proves nothing.
-func (a *app) exportBundle(dir string, log eventlog.Log, c bundleFlags, output string) (err error) {
+func (a *app) exportBundle(n *node, c bundleFlags, output string) (err error) {
 	switch {
 	case output == "-":
 		return usagef("--evidence writes a file: name it with -o")
@@ -34,22 +32,18 @@ func (a *app) exportBundle(dir string, log eventlog.Log, c bundleFlags, output s
 			return usagef("%s: %q is no date such as 2021-02-08", name, d)
 		}
 	}
-	r, err := a.mustEvidenceReader(a.ctx, dir, log)
+	r, err := a.mustEvidenceReader(a.ctx, n.dir, n.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.tree.Close()) }()
-	views, err := a.openViews(a.ctx, dir)
+	views, err := a.openViews(a.ctx, n.dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, views.Close()) }()
-	registry, err := schemas.Load()
-	if err != nil {
-		return err
-	}
-	s := documents.Sources{Streams: log, Answers: views, Evidence: r.desk, Decode: decodeEvent}
-	for _, f := range registry.Forms() {
+	s := documents.Sources{Streams: n.log, Answers: views, Evidence: r.desk, Decode: decodeEvent}
+	for _, f := range n.registry.Forms() {
 		s.Forms = append(s.Forms, f.ID)
 	}
 	var b bytes.Buffer

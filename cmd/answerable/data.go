@@ -102,6 +102,43 @@ func (a *app) openExisting(ctx context.Context, dir string) (*node, error) {
 	return a.openNode(ctx, dir, a.now)
 }
 
+// openToRead opens a ledger for reading, also while another process writes it: its log, and no views.
+func (a *app) openToRead(ctx context.Context, dir string) (_ *node, err error) {
+	n := &node{dir: dir, now: a.now}
+	if n.registry, err = schemas.Load(); err != nil {
+		return nil, err
+	}
+	if n.log, err = a.readLog(ctx, dir); err != nil {
+		return nil, err
+	}
+	n.ledger = commands.New(n.log, n.registry, a.now, a.logger)
+	return n, nil
+}
+
+// read is openToRead for as long as f takes.
+func (a *app) read(dir string, f func(*node) error) error {
+	n, err := a.openToRead(a.ctx, dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(n), n.close())
+}
+
+// read opens the directory meant.
+func (d dataFlag) read(a *app, f func(*node) error) error {
+	dir, err := d.dir(a)
+	if err != nil {
+		return err
+	}
+	return a.read(dir, f)
+}
+
+// openVerifier opens the views for comparing them with the log, also while another process keeps them.
+func (a *app) openVerifier(n *node) (*projections.Views, error) {
+	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(n.dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: n.now})
+	return views, viewsGone(n.dir, err)
+}
+
 func (n *node) close() error {
 	var errs []error
 	if n.views != nil {

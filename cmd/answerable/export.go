@@ -31,25 +31,21 @@ Example:
   answerable export --data ./ledger --evidence --unit 25900 --from 2021-02-08 --to 2021-02-10 -o ho-so.zip`
 }
 
-func (c exportCmd) Run(a *app) (err error) {
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	log, err := a.readLog(a.ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	if c.Log != "" {
-		return a.exportLog(dir, log, c.Log)
-	}
-	if c.Openings != "" {
-		return a.exportOpenings(dir, log, c.Openings)
-	}
-	if c.Evidence {
-		return a.exportBundle(dir, log, c.bundleFlags, c.Output)
-	}
+func (c exportCmd) Run(a *app) error {
+	return c.read(a, func(n *node) error {
+		switch {
+		case c.Log != "":
+			return a.exportLog(n, c.Log)
+		case c.Openings != "":
+			return a.exportOpenings(n, c.Openings)
+		case c.Evidence:
+			return a.exportBundle(n, c.bundleFlags, c.Output)
+		}
+		return c.events(a, n.log)
+	})
+}
+
+func (c exportCmd) events(a *app, log eventlog.Log) (err error) {
 	var out io.Writer = a.stdio.out
 	if c.Output != "-" {
 		f, err := os.Create(c.Output)
@@ -89,8 +85,8 @@ func (c exportCmd) Run(a *app) (err error) {
 }
 
 // exportLog writes the log's public files, with the policy beside them.
-func (a *app) exportLog(dir string, log eventlog.Log, to string) (err error) {
-	r, err := a.mustEvidenceReader(a.ctx, dir, log)
+func (a *app) exportLog(n *node, to string) (err error) {
+	r, err := a.mustEvidenceReader(a.ctx, n.dir, n.log)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (i *inspection) verify(check *logCheck) error {
 	if err := check.check(i.ctx, i.n.log, i); err != nil {
 		return err
 	}
-	return i.a.verifyViews(i.n.dir, i.n.log, i.n.registry)
+	return i.a.verifyViews(i.n)
 }
 
 // at is told how far the check has come.

@@ -133,24 +133,17 @@ func overlapped(p evidencePlace, old, successor transparency.VerifierKey) error 
 }
 
 // allowed refuses somebody who is no administrator before any file changes.
-func (c keyChange) allowed(a *app) (err error) {
+func (c keyChange) allowed(a *app) error {
 	if c.By == "" {
 		return nil
 	}
-	log, err := a.readLog(a.ctx, c.Data)
-	if err != nil {
+	return a.read(c.Data, func(n *node) error {
+		person, err := n.ledger.Person(a.ctx, domain.PersonID(c.By))
+		if err == nil && !person.ActorAt(a.now()).Has(domain.RoleAdmin, "") {
+			err = domain.Refuse(domain.Forbidden, domain.CodeRoleMissing, "", "role", string(domain.RoleAdmin), "unit", "")
+		}
 		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	registry, err := schemas.Load()
-	if err != nil {
-		return err
-	}
-	person, err := commands.New(log, registry, a.now, a.logger).Person(a.ctx, domain.PersonID(c.By))
-	if err == nil && !person.ActorAt(a.now()).Has(domain.RoleAdmin, "") {
-		err = domain.Refuse(domain.Forbidden, domain.CodeRoleMissing, "", "role", string(domain.RoleAdmin), "unit", "")
-	}
-	return err
+	})
 }
 
 // record has the ledger say which keys sign from the next start on. The embedded log has one writer: while the server holds
@@ -210,28 +203,19 @@ Example:
   answerable key list --data ./ledger`
 }
 
-func (c keyListCmd) Run(a *app) (err error) {
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	p, ok, err := readEvidence(dir)
+func (c keyListCmd) Run(a *app) error {
+	return c.read(a, func(n *node) error { return c.list(a, n) })
+}
+
+func (c keyListCmd) list(a *app, n *node) error {
+	p, ok, err := readEvidence(n.dir)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return usagef("%s has no %s: this ledger was made without evidence", dir, evidenceFile)
+		return usagef("%s has no %s: this ledger was made without evidence", n.dir, evidenceFile)
 	}
-	log, err := a.readLog(a.ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	registry, err := schemas.Load()
-	if err != nil {
-		return err
-	}
-	recorded, err := commands.New(log, registry, a.now, a.logger).LogKeys(a.ctx)
+	recorded, err := n.ledger.LogKeys(a.ctx)
 	if err != nil {
 		return err
 	}

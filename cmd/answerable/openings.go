@@ -13,8 +13,8 @@ import (
 
 // exportOpenings writes the opening of every event whose content was not erased, one on a line: what an inspector needs to
 // have every deadline judged again. It is all that the ledger knows, so the file is its owner's alone.
-func (a *app) exportOpenings(dir string, log eventlog.Log, to string) (err error) {
-	r, err := a.mustEvidenceReader(a.ctx, dir, log)
+func (a *app) exportOpenings(n *node, to string) (err error) {
+	r, err := a.mustEvidenceReader(a.ctx, n.dir, n.log)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (a *app) exportOpenings(dir string, log eventlog.Log, to string) (err error
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := bufio.NewWriterSize(f, 1<<20)
 	var done, left int64
-	err = eachEvent(a.ctx, log, func(e eventlog.Recorded) error {
+	err = eachEvent(a.ctx, n.log, func(e eventlog.Recorded) error {
 		if done == latest.Size { // what no checkpoint covers yet an audit does not see
 			return nil
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/answerable-ledger/answerable/projections"
-	"github.com/answerable-ledger/answerable/schemas"
 )
 
 type projectionsCmd struct {
@@ -24,21 +23,12 @@ Example:
   answerable projections list --data ./ledger`
 }
 
-func (c projectionsListCmd) Run(a *app) (err error) {
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	log, err := a.readLog(a.ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	registry, err := schemas.Load()
-	if err != nil {
-		return err
-	}
-	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: log, Registry: registry, Logger: a.logger, Clock: a.now})
+func (c projectionsListCmd) Run(a *app) error {
+	return c.read(a, func(n *node) error { return c.list(a, n) })
+}
+
+func (c projectionsListCmd) list(a *app, n *node) (err error) {
+	views, err := a.openVerifier(n)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/answerable-ledger/answerable/projections"
-	"github.com/answerable-ledger/answerable/schemas"
 )
 
 type rebuildCmd struct {
@@ -115,22 +114,16 @@ func (a *app) rebuildTreeOf(dir string) (err error) {
 }
 
 // openViewsBeside opens the views of a ledger for replacing them, and its log for reading: a server may have both open.
-func (a *app) openViewsBeside(ctx context.Context, dir string) (_ *node, err error) {
-	n := &node{dir: dir, now: a.now}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.close())
-		}
-	}()
-	if n.log, err = a.readLog(ctx, dir); err != nil {
-		n.log = nil // not a log of nothing
-		return n, err
-	}
-	if n.registry, err = schemas.Load(); err != nil {
-		return n, err
+func (a *app) openViewsBeside(ctx context.Context, dir string) (*node, error) {
+	n, err := a.openToRead(ctx, dir)
+	if err != nil {
+		return nil, err
 	}
 	n.views, err = projections.Open(ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: a.now, Mend: true})
-	return n, err
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
 }
 
 // rebuildShown shows a rebuild: a bar for each phase, and a line for each difference; or all of it as lines of JSON.

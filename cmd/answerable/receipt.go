@@ -26,21 +26,16 @@ Examples:
   answerable receipt --data ./ledger --event 0b3f… --opening -o bien-nhan.opening.json`
 }
 
-func (c receiptCmd) Run(a *app) (err error) {
+func (c receiptCmd) Run(a *app) error {
 	id, err := uuid.Parse(c.Event)
 	if err != nil {
 		return usagef("--event: %q is no id of an event", c.Event)
 	}
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	log, err := a.readLog(a.ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	r, err := a.mustEvidenceReader(a.ctx, dir, log)
+	return c.read(a, func(n *node) error { return c.write(a, n, id) })
+}
+
+func (c receiptCmd) write(a *app, n *node, id uuid.UUID) (err error) {
+	r, err := a.mustEvidenceReader(a.ctx, n.dir, n.log)
 	if err != nil {
 		return err
 	}

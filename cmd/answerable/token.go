@@ -1,13 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"github.com/answerable-ledger/answerable/appstate"
-	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
-	"github.com/answerable-ledger/answerable/schemas"
 )
 
 type tokenCmd struct {
@@ -37,7 +36,7 @@ func (c tokenCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.mustKnow(dir, domain.PersonID(c.Person)); err != nil {
+	if err := a.read(dir, func(n *node) error { return n.mustKnow(a.ctx, domain.PersonID(c.Person)) }); err != nil {
 		return err
 	}
 	state, err := a.openState(a.ctx, dir)
@@ -60,17 +59,9 @@ func (c tokenCreateCmd) Run(a *app) error {
 }
 
 // mustKnow refuses a person the ledger does not know: their token could do nothing, and nobody would see why.
-func (a *app) mustKnow(dir string, id domain.PersonID) error {
-	log, err := a.readLog(a.ctx, dir)
+func (n *node) mustKnow(ctx context.Context, id domain.PersonID) error {
+	p, err := n.ledger.Person(ctx, id)
 	if err != nil {
-		return err
-	}
-	registry, err := schemas.Load()
-	if err != nil {
-		return errors.Join(err, log.Close())
-	}
-	p, err := commands.New(log, registry, a.now, a.logger).Person(a.ctx, id)
-	if err = errors.Join(err, log.Close()); err != nil {
 		return err
 	}
 	if !p.Exists() {
@@ -94,12 +85,7 @@ func (c tokenListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if log, err := a.readLog(a.ctx, dir); err != nil { // no ledger, no tokens: and none is made here
-		return err
-	} else if err := log.Close(); err != nil {
-		return err
-	}
-	state, err := a.openState(a.ctx, dir)
+	state, err := a.openStateOf(dir)
 	if err != nil {
 		return err
 	}
@@ -149,12 +135,7 @@ func (c tokenRevokeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if log, err := a.readLog(a.ctx, dir); err != nil {
-		return err
-	} else if err := log.Close(); err != nil {
-		return err
-	}
-	state, err := a.openState(a.ctx, dir)
+	state, err := a.openStateOf(dir)
 	if err != nil {
 		return err
 	}
@@ -164,6 +145,14 @@ func (c tokenRevokeCmd) Run(a *app) error {
 	}
 	a.printf("Đã thu hồi token %s của %s.\n", "Revoked token %s of %s.\n", t.ID, t.Person)
 	return nil
+}
+
+// openStateOf opens the tokens of a ledger that is there: no ledger, no tokens, and none is made by looking.
+func (a *app) openStateOf(dir string) (*appstate.State, error) {
+	if err := a.read(dir, func(*node) error { return nil }); err != nil {
+		return nil, err
+	}
+	return a.openState(a.ctx, dir)
 }
 
 func orNil(t time.Time) *time.Time {

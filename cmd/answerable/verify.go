@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/answerable-ledger/answerable/eventlog"
-	"github.com/answerable-ledger/answerable/projections"
 	"github.com/answerable-ledger/answerable/schemas"
 )
 
@@ -26,41 +25,32 @@ Example:
   answerable verify --data ./ledger`
 }
 
-func (c verifyCmd) Run(a *app) (err error) {
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	log, err := a.readLog(a.ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	registry, err := schemas.Load()
-	if err != nil {
-		return err
-	}
-	head, err := log.Head(a.ctx)
+func (c verifyCmd) Run(a *app) error {
+	return c.read(a, func(n *node) error { return c.verify(a, n) })
+}
+
+func (c verifyCmd) verify(a *app, n *node) error {
+	head, err := n.log.Head(a.ctx)
 	if err != nil {
 		return err
 	}
 	p := a.progress(a.say("Kiểm tra", "Verifying"), a.total(head))
-	v := newLogCheck(registry)
-	err = v.check(a.ctx, log, p)
+	v := newLogCheck(n.registry)
+	err = v.check(a.ctx, n.log, p)
 	p.done()
 	if err == nil {
-		err = a.verifyViews(dir, log, registry)
+		err = a.verifyViews(n)
 	}
 	var entries int64
 	if err == nil {
-		entries, err = a.verifyEvidence(a.ctx, dir, log)
+		entries, err = a.verifyEvidence(a.ctx, n.dir, n.log)
 	}
 	if a.ctx.Err() == nil {
 		outcome := verified{At: a.now(), OK: err == nil, Events: v.events, Entries: entries}
 		if err != nil {
 			outcome.Fault = err.Error()
 		}
-		outcome.remember(a, dir)
+		outcome.remember(a, n.dir)
 	}
 	if c.JSON && a.ctx.Err() == nil {
 		out := map[string]any{"ok": err == nil, "events": v.events, "streams": len(v.next), "entries": entries}
@@ -169,9 +159,9 @@ func (v *logCheck) contents(events []eventlog.Recorded) error {
 }
 
 // verifyViews compares every row of every view with a fresh fold of the log, as far as the views have come.
-func (a *app) verifyViews(dir string, log eventlog.Log, registry *schemas.Registry) error {
-	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: log, Registry: registry, Logger: a.logger})
-	if err = viewsGone(dir, err); err != nil {
+func (a *app) verifyViews(n *node) error {
+	views, err := a.openVerifier(n)
+	if err != nil {
 		return err
 	}
 	return errors.Join(views.Verify(a.ctx), views.Close())
