@@ -37,6 +37,22 @@ type Log interface {
 	Follow(ctx context.Context, after eventlog.Position, filter eventlog.Filter, o eventlog.FollowOptions) iter.Seq2[eventlog.Batch, error]
 }
 
+// Tree is what is asked of the store of the tree; the words are those of treestore.Store.
+type Tree interface {
+	Origin() string
+	Filter() eventlog.Filter
+	Size() int64
+	Last() eventlog.Position
+	Leaf(ctx context.Context, index int64) ([]byte, eventlog.Position, error)
+	Entries(ctx context.Context, lo, hi int64) ([]treestore.Entry, error)
+	Hashes(ctx context.Context, size int64) tlog.HashReader
+	Tile(ctx context.Context, id transparency.TileID) ([]byte, error)
+	Receipt(ctx context.Context, index int64, p *transparency.Policy) (transparency.Proof, error)
+	Latest(ctx context.Context) (latest treestore.Signed, ok bool, err error)
+	Checkpoints(ctx context.Context, skip, limit int64) ([]treestore.Signed, error)
+	NewestCheckpoints(ctx context.Context, limit int64) ([]treestore.Signed, error)
+}
+
 // Maker makes the entry and the opening of an event: the sequencer, or its reader.
 type Maker interface {
 	BareLeaf(e eventlog.Recorded) ([]byte, error)
@@ -46,7 +62,7 @@ type Maker interface {
 // Options are everything a desk needs.
 type Options struct {
 	Log    Log
-	Tree   *treestore.Store
+	Tree   Tree
 	Maker  Maker
 	Policy *transparency.Policy
 }

@@ -23,7 +23,7 @@ const (
 
 // CosignerOptions are what the submission to witnesses needs.
 type CosignerOptions struct {
-	Tree   *treestore.Store
+	Tree   Tree
 	Policy *transparency.Policy // its witnesses with a URL are asked
 	HTTP   *http.Client
 	Clock  func() time.Time

@@ -42,7 +42,7 @@ const (
 // Options are everything a sequencer needs. Zero durations mean the defaults.
 type Options struct {
 	Log    eventlog.Log
-	Tree   *treestore.Store
+	Tree   Tree
 	Guard  *treestore.Guard
 	Header Header
 	Salts  transparency.SaltKey
@@ -436,7 +436,7 @@ func (s *Sequencer) Opening(ctx context.Context, e eventlog.Recorded) (transpare
 // BareLeaf gives the leaf an event has or will have: what can be handed out before the first checkpoint covers it.
 func (s *Sequencer) BareLeaf(e eventlog.Recorded) ([]byte, error) { return s.leaf(e) }
 
-// Receipt proves an event, as treestore.Store.Receipt does.
+// Receipt proves an event, as Tree.Receipt does.
 func (s *Sequencer) Receipt(ctx context.Context, at eventlog.Position, p *transparency.Policy) (transparency.Proof, error) {
 	index, found, err := s.o.Tree.Index(ctx, at)
 	if err != nil {
@@ -449,7 +449,7 @@ func (s *Sequencer) Receipt(ctx context.Context, at eventlog.Position, p *transp
 }
 
 // Consistency proves that the tree of size size begins with the tree of size old.
-func Consistency(ctx context.Context, tree *treestore.Store, old, size int64) (tlog.TreeProof, error) {
+func Consistency(ctx context.Context, tree Tree, old, size int64) (tlog.TreeProof, error) {
 	if old == 0 || old == size {
 		return nil, nil
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/transparency"
-	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
 // Verify makes every leaf again from the event log and compares it with the tree, byte for byte and place by place. With
@@ -17,7 +16,7 @@ func (s *Sequencer) Verify(ctx context.Context, progress func(done, of int64)) e
 	return verify(ctx, s.o.Log, s.o.Tree, s.leaf, progress)
 }
 
-func verify(ctx context.Context, log eventlog.Log, tree *treestore.Store, leafOf func(eventlog.Recorded) ([]byte, error), progress func(done, of int64)) error {
+func verify(ctx context.Context, log eventlog.Log, tree Tree, leafOf func(eventlog.Recorded) ([]byte, error), progress func(done, of int64)) error {
 	size := tree.Size()
 	index := int64(0)
 	for b, err := range log.Follow(ctx, eventlog.Position{}, tree.Filter(), eventlog.FollowOptions{}) {

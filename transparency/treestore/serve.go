@@ -17,10 +17,19 @@ import (
 // errNoFile: the log has no such public file (yet).
 var errNoFile = errors.New("no such file in the log")
 
-// PublicFile gives one of the log's public files by its path below the log's prefix: checkpoint, tile/…, tile/entries/…
+// Public is what serving a log asks of the store of its tree.
+type Public interface {
+	// Latest is the newest signed checkpoint, Checkpoints up to limit of them in order of size without the first skip.
+	Latest(ctx context.Context) (latest Signed, ok bool, err error)
+	Checkpoints(ctx context.Context, skip, limit int64) ([]Signed, error)
+	// Tile gives a tile's hashes, or a bundle's entries, exactly Width of them.
+	Tile(ctx context.Context, id transparency.TileID) ([]byte, error)
+}
+
+// publicFile gives one of the log's public files by its path below the log's prefix: checkpoint, tile/…, tile/entries/…
 // (C2SP tlog-tiles) and history/…. Nothing beyond the newest signed checkpoint is given. immutable says that the file will
 // never change.
-func (s *Store) PublicFile(ctx context.Context, path string) (b []byte, immutable bool, err error) {
+func publicFile(ctx context.Context, s Public, path string) (b []byte, immutable bool, err error) {
 	latest, ok, err := s.Latest(ctx)
 	if err != nil {
 		return nil, false, err
@@ -55,7 +64,7 @@ func (s *Store) PublicFile(ctx context.Context, path string) (b []byte, immutabl
 
 // Handler serves the public files; it expects the log's prefix to be stripped. onError is told of failures to read, which
 // the client sees as 500 without detail.
-func Handler(s *Store, onError func(error)) http.Handler {
+func Handler(s Public, onError func(error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -63,7 +72,7 @@ func Handler(s *Store, onError func(error)) http.Handler {
 			return
 		}
 		path := strings.TrimPrefix(r.URL.Path, "/")
-		b, immutable, err := s.PublicFile(r.Context(), path)
+		b, immutable, err := publicFile(r.Context(), s, path)
 		switch {
 		case errors.Is(err, errNoFile):
 			// What is not there now may be there in a second.
@@ -99,7 +108,7 @@ func Handler(s *Store, onError func(error)) http.Handler {
 
 // Export writes the log's public files below dir, the newest checkpoint last, so that a directory with one is whole.
 // Partial tiles of an earlier export stay beside the new ones, as the format wishes.
-func Export(ctx context.Context, s *Store, dir string, progress func(done, of int)) error {
+func Export(ctx context.Context, s Public, dir string, progress func(done, of int)) error {
 	latest, ok, err := s.Latest(ctx)
 	if err != nil {
 		return err
@@ -122,7 +131,7 @@ func Export(ctx context.Context, s *Store, dir string, progress func(done, of in
 		paths = append(paths, transparency.HistoryPath(n))
 	}
 	for i, path := range paths {
-		b, _, err := s.PublicFile(ctx, path)
+		b, _, err := publicFile(ctx, s, path)
 		if err != nil {
 			return fmt.Errorf("treestore: export %s: %w", path, err)
 		}
