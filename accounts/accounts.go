@@ -49,14 +49,16 @@ var (
 	ErrMethod = errors.New("this method changes nothing")
 	// ErrNoPasskeys: the server is reached by a name that cannot have passkeys, such as an IP address.
 	ErrNoPasskeys = errors.New("passkeys need a host name")
-	// ErrNoRole: a person without a role at this instant can enrol nothing: the event would have no role to name.
-	ErrNoRole = errors.New("the person holds no role now")
+	// ErrNoRole: a person without a role and without a right to sign at this instant can enrol nothing: the event would have
+	// no role to name.
+	ErrNoRole = errors.New("the person holds no role and no right to sign now")
 	// ErrNoDemo: this is not the demonstration, or the person is not one of its own.
 	ErrNoDemo = errors.New("only the demonstration signs in without proof, and only as its synthetic persons")
 )
 
 // Ledger is what accounts need of the write side: persons and their credentials are events.
 type Ledger interface {
+	Offices
 	Person(ctx context.Context, p domain.PersonID) (domain.Person, error)
 	EnrollCredential(ctx context.Context, c commands.Command, e domain.CredentialEnrolled) (commands.Result, error)
 	RevokeCredential(ctx context.Context, c commands.Command, person domain.PersonID, credential, reason string) (commands.Result, error)

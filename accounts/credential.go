@@ -99,8 +99,8 @@ func (a *Accounts) BeginEnrolment(ctx context.Context, t Attempt, s Session) (Ce
 	if err != nil {
 		return Ceremony{}, err
 	}
-	if len(p.ActorAt(t.at).Grants) == 0 {
-		return Ceremony{}, ErrNoRole
+	if _, err := a.roleToEnrol(ctx, p, t.at); err != nil {
+		return Ceremony{}, err
 	}
 	o := owner{p, a.rp.Config.RPID}
 	var exclude []protocol.CredentialDescriptor
@@ -140,6 +140,10 @@ func (a *Accounts) FinishEnrolment(ctx context.Context, t Attempt, s Session, ce
 	if err != nil {
 		return commands.Result{}, err
 	}
+	role, err := a.roleToEnrol(ctx, p, t.at)
+	if err != nil {
+		return commands.Result{}, err
+	}
 	e, err := a.created(t, data, response)
 	if err != nil {
 		return commands.Result{}, a.refused(ctx, t, p.ID, "passkey: "+err.Error())
@@ -158,7 +162,7 @@ func (a *Accounts) FinishEnrolment(ctx context.Context, t Attempt, s Session, ce
 	if err != nil {
 		return commands.Result{}, err
 	}
-	result, err := a.ledger.EnrollCredential(ctx, commands.Command{ID: domain.NewCommandID("enrol-passkey", string(p.ID), e.Credential), Actor: p.ID, Channel: domain.ChannelWeb, ReceivedAt: t.at},
+	result, err := a.ledger.EnrollCredential(ctx, commands.Command{ID: domain.NewCommandID("enrol-passkey", string(p.ID), e.Credential), Actor: p.ID, Role: role, Channel: domain.ChannelWeb, ReceivedAt: t.at},
 		domain.CredentialEnrolled{Person: p.ID, Credential: e.Credential, Method: e.Method, PublicKey: e.PublicKey, Detail: string(text)})
 	if err != nil {
 		return commands.Result{}, fmt.Errorf("accounts: enrol a passkey of %s: %w", p.ID, err)
@@ -248,7 +252,15 @@ func (a *Accounts) RevokePasskey(ctx context.Context, t Attempt, by Session, per
 	if err := a.fresh(t, by); err != nil {
 		return commands.Result{}, err
 	}
-	result, err := a.ledger.RevokeCredential(ctx, commands.Command{ID: domain.NewCommandID("revoke-passkey", string(person), credential), Actor: by.Person, Channel: domain.ChannelWeb, ReceivedAt: t.at},
+	p, err := a.person(ctx, by.Person)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	role, err := a.roleToRevoke(ctx, p, t.at)
+	if err != nil {
+		return commands.Result{}, err
+	}
+	result, err := a.ledger.RevokeCredential(ctx, commands.Command{ID: domain.NewCommandID("revoke-passkey", string(person), credential), Actor: by.Person, Role: role, Channel: domain.ChannelWeb, ReceivedAt: t.at},
 		person, credential, why)
 	if err != nil {
 		return commands.Result{}, fmt.Errorf("accounts: revoke a passkey of %s: %w", person, err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/domain"
 )
 
 // What becomes of a way to a provider and back.
@@ -289,6 +290,15 @@ func (a *Accounts) Unbind(ctx context.Context, t Attempt, s Session, issuer, sub
 	}
 	x := appstate.Subject{Issuer: issuer, Subject: subject, Person: s.Person}
 	return a.state.UnbindSubject(ctx, x, s.ID, a.entry(t, s.Person, s.Person, ActSubjectGone, issuer+" "+subject))
+}
+
+// UnbindOf takes a subject from somebody, for an administrator, and ends all their sessions. It needs a recent proof.
+func (a *Accounts) UnbindOf(ctx context.Context, t Attempt, by Session, person domain.PersonID, issuer, subject string) error {
+	if err := a.administers(ctx, t, by); err != nil {
+		return err
+	}
+	x := appstate.Subject{Issuer: issuer, Subject: subject, Person: person}
+	return a.state.UnbindSubject(ctx, x, "", a.entry(t, person, by.Person, ActSubjectGone, issuer+" "+subject))
 }
 
 // departureCookie has the session's prefix, for the same reason.

@@ -165,6 +165,7 @@ type Account struct {
 	Problem      string
 	Saved        bool // what was asked for was done
 	Roles        []AccountRole
+	Rights       []AccountRight
 	Sessions     []AccountSession
 	Passkeys     []AccountPasskey
 	Provider     string // to which an account can be bound; "" is none
@@ -184,6 +185,14 @@ type AccountRole struct {
 	Role domain.Role
 	Unit domain.UnitCode
 	Name string
+}
+
+// AccountRight is an office, or an authority to sign, that is in force now.
+type AccountRight struct {
+	UnitName string
+	Capacity domain.Capacity
+	Title    string
+	Until    time.Time // zero: without end
 }
 
 // AccountSession is a browser at which the person is signed in.

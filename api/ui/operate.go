@@ -270,6 +270,7 @@ type Person struct {
 	Credentials []CredentialLine
 	Tokens      []TokenLine
 	Log         []AccountLine
+	Subjects    []AccountSubject // who they are at a provider of OpenID Connect
 	Sessions    int
 	MayAct      bool
 	MayExplore  bool

@@ -208,6 +208,8 @@ var operateTexts = map[string]domain.Wording{
 	"act_end_sessions": {Vi: "Kết thúc mọi phiên của người này",
 		En: "End every session of this person"},
 	"account_log":              {Vi: "Nhật ký tài khoản", En: "Account log"},
+	"subjects_of":              {Vi: "Đăng nhập qua hệ thống khác", En: "Sign-in elsewhere"},
+	"unbind_help":              {Vi: "Bỏ liên kết cũng kết thúc mọi phiên của người này; việc này được ghi vào nhật ký tài khoản.", En: "Unbinding ends every session of this person too, and is noted in the account log."},
 	"account.sign_in":          {Vi: "đăng nhập", En: "signed in"},
 	"account.sign_in_refused":  {Vi: "đăng nhập bị từ chối", En: "sign-in refused"},
 	"account.passkey_cloned":   {Vi: "khóa bị nghi sao chép", En: "passkey may be cloned"},

@@ -27,6 +27,9 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 		}
 		p.Roles = append(p.Roles, role)
 	}
+	if p.Rights, err = c.rights(); err != nil {
+		return err
+	}
 	sessions, err := h.Accounts.Sessions(c.ctx, c.person.ID)
 	if err != nil {
 		return err
@@ -44,14 +47,39 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 	for _, k := range keys {
 		p.Passkeys = append(p.Passkeys, ui.AccountPasskey{Credential: k.Credential, Label: k.Detail.Label, Enrolled: k.EnrolledAt, Revoked: k.RevokedAt, Used: k.UsedAt, SignsIn: k.SignsIn, Signs: k.Signs})
 	}
-	subjects, err := h.State.Subjects(c.ctx, c.person.ID)
-	if err != nil {
+	if p.Subjects, err = h.subjectsOf(c, c.person.ID); err != nil {
 		return err
 	}
-	for _, x := range subjects {
-		p.Subjects = append(p.Subjects, ui.AccountSubject{Issuer: x.Issuer, Subject: x.Subject, Bound: x.BoundAt, Used: x.UsedAt})
-	}
 	return c.render(status, p)
+}
+
+func (h *Handler) subjectsOf(c *call, person domain.PersonID) ([]ui.AccountSubject, error) {
+	subjects, err := h.State.Subjects(c.ctx, person)
+	var out []ui.AccountSubject
+	for _, x := range subjects {
+		out = append(out, ui.AccountSubject{Issuer: x.Issuer, Subject: x.Subject, Bound: x.BoundAt, Used: x.UsedAt})
+	}
+	return out, err
+}
+
+// rights lists what a person may sign by now. Who has a role that never signs is not looked for among all the offices.
+func (c *call) rights() ([]ui.AccountRight, error) {
+	if len(c.actor.Grants) > 0 && !c.actor.HasAny(domain.RoleHead) {
+		return nil, nil
+	}
+	tenures, authorities, err := c.heldBy(c.ctx, c.person.ID)
+	var out []ui.AccountRight
+	for _, t := range tenures {
+		if t.Covers(c.at) {
+			out = append(out, ui.AccountRight{UnitName: t.UnitName, Capacity: t.Capacity, Title: t.Title, Until: t.Until})
+		}
+	}
+	for _, a := range authorities {
+		if a.Covers(c.at) {
+			out = append(out, ui.AccountRight{UnitName: a.UnitName, Capacity: a.Capacity, Title: a.Title, Until: a.Until})
+		}
+	}
+	return out, err
 }
 
 func (h *Handler) endSession(c *call) error {

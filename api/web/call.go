@@ -238,7 +238,17 @@ func (c *call) command(parts ...string) (commands.Command, error) {
 func (c *call) commandOf(parts ...string) commands.Command {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return commands.Command{ID: domain.NewCommandID("web", string(c.person.ID), c.route.id, c.r.URL.Path, hex.EncodeToString(sum[:])),
-		Actor: c.person.ID, Channel: domain.ChannelWeb, ReceivedAt: c.at}
+		Actor: c.person.ID, Role: c.actingRole(), Channel: domain.ChannelWeb, ReceivedAt: c.at}
+}
+
+// actingRole is the role of who was let in by an office: they act as its head, whatever roles they hold beside. Of
+// everybody else it is "": the ledger finds it among their roles.
+func (c *call) actingRole() domain.Role {
+	byOffice := slices.ContainsFunc(c.route.rule.allow, func(a allowance) bool { return a.reach == office })
+	if c.role == "" && (byOffice || len(c.actor.Grants) == 0) {
+		return domain.RoleHead
+	}
+	return ""
 }
 
 func newKey() string { return uuid.NewString() }

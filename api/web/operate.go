@@ -80,7 +80,7 @@ func (h *Handler) operateTable() []*route {
 		read("people", "/people", h.peoplePage), post("register", "/people", h.registerPerson), read("person", "/people/{person}", h.personPage),
 		post("grant-role", "/people/{person}/grant", h.grantRole), post("revoke-role", "/people/{person}/revoke", h.revokeRole),
 		post("revoke-credential", "/people/{person}/credential", h.revokeCredential), post("person-link", "/people/{person}/link", h.personLink),
-		post("person-sessions", "/people/{person}/sessions", h.personSessions),
+		post("person-sessions", "/people/{person}/sessions", h.personSessions), post("person-unbind", "/people/{person}/unbind", h.personUnbind),
 
 		read("events", "/events", h.eventsPage), read("event", "/events/{stream}/{revision}", h.eventPage),
 		read("cloud-event", "/events/{stream}/{revision}/cloudevent", h.cloudEvent),
@@ -108,7 +108,7 @@ func operatePolicy(table map[string]rule) map[string]rule {
 		"delegate": {allow: slices.Concat(department.allow, ownOffice)}, "undelegate": {allow: slices.Concat(department.allow, ownOffice)},
 		"people": {allow: only(all, domain.RoleAdmin, domain.RoleInspector, domain.RoleDepartment)}, "register": admin,
 		"person": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)}, "grant-role": admin, "revoke-role": admin,
-		"revoke-credential": admin, "person-link": admin, "person-sessions": admin,
+		"revoke-credential": admin, "person-link": admin, "person-sessions": admin, "person-unbind": admin,
 
 		"events": everything, "event": everything, "cloud-event": everything,
 		"developers": signedIn, "schema": signedIn, "tokens": signedIn, "token-create": signedIn, "token-revoke": signedIn,

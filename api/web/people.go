@@ -179,6 +179,9 @@ func (h *Handler) accountOf(c *call, id domain.PersonID, p *ui.Person) error {
 		return err
 	}
 	p.Sessions = len(sessions)
+	if p.Subjects, err = h.subjectsOf(c, id); err != nil {
+		return err
+	}
 	entries, err := h.Accounts.Log(c.ctx, id, 0, accountLines)
 	for _, e := range entries {
 		p.Log = append(p.Log, ui.AccountLine{At: e.At, By: e.By, Act: e.Act, From: e.Address})
@@ -254,6 +257,18 @@ func (h *Handler) personLink(c *call) error {
 		return err
 	}
 	return c.render(http.StatusOK, ui.Links{Frame: f, For: person.ID, Address: "/link#" + secret, Until: link.ExpiresAt})
+}
+
+// personUnbind takes from somebody who they are at a provider of OpenID Connect: it signs them in no longer.
+func (h *Handler) personUnbind(c *call) error {
+	person, err := h.mustPerson(c, domain.PersonID(c.path("person")))
+	if err != nil {
+		return err
+	}
+	if err := h.Accounts.UnbindOf(c.ctx, c.attempt, c.session, person.ID, c.r.PostForm.Get("issuer"), c.r.PostForm.Get("subject")); err != nil {
+		return err
+	}
+	return c.redirect(c.personPath())
 }
 
 // personSessions ends every session of somebody.

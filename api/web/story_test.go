@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
+	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -195,4 +197,28 @@ func TestStoryOfADay(t *testing.T) {
 		t.Error("the past knows the correction")
 	}
 	office.shot("story-7-then")
+
+	// The head is away. The deputy, who signs for the head and holds no role, enrols a passkey and signs the correction.
+	w.do(func(ctx context.Context, c commands.Command) (commands.Result, error) {
+		return w.ledger.GrantAuthority(ctx, c, domain.AuthorityGranted{Unit: "25741", Authority: "kt_1", Person: "deputy", Capacity: domain.CapacityKT, Title: "Phó Chủ tịch", From: w.clock.Now(), Until: at(12, 0), Decision: "03/QĐ"})
+	})
+	office.press(`form.who button`)
+	deputys := office.authenticator()
+	office.signInAs("deputy")
+	office.shows("Chờ ký", "4.150")
+	deputys.enrols("Khóa của Phó Chủ tịch")
+	office.shows("KT. Phó Chủ tịch", "12:00:00 08/02/2021", "ký được báo cáo")
+	office.shot("story-8-deputy")
+	office.open(report + "/sign")
+	office.shows("KT. Phó Chủ tịch")
+	office.press(`[data-sign] button`)
+	office.shows("Không còn báo cáo nào chờ ký")
+	if s := signed(); len(s) != 2 || s[1].Signer != "deputy" || s[1].Capacity != domain.CapacityKT || s[1].Version != 2 || s[1].Signature == nil {
+		t.Fatalf("signed: %+v", s)
+	}
+	p, err := w.ledger.Person(w.ctx, "deputy")
+	w.ok(err)
+	if len(p.Grants) != 0 || len(p.Credentials) != 1 {
+		t.Errorf("%+v", p)
+	}
 }
