@@ -52,6 +52,7 @@ func (s *Sequencer) pace(ctx context.Context, grew <-chan struct{}, followed <-c
 			if !errors.Is(err, eventlog.ErrUnavailable) && ctx.Err() == nil {
 				return err
 			}
+			due = time.After(max(s.o.Interval, firstRetry)) // what is away may be back before anything else is recorded
 		}
 		last = time.Now()
 		beat.Reset(s.o.Heartbeat)

@@ -43,7 +43,7 @@ const (
 type Options struct {
 	Log    eventlog.Log
 	Tree   Tree
-	Guard  *treestore.Guard
+	Guard  Guard
 	Header Header
 	Salts  transparency.SaltKey
 	// Keys sign; while the key changes there are two, so that old and new policies both accept.
@@ -128,7 +128,7 @@ func (s *Sequencer) readGuard(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the tree's newest checkpoint: %w", err)
 	}
-	if err := s.o.Guard.Swap(held, latest.Note.Marshal()); err != nil {
+	if err := s.o.Guard.Swap(ctx, held, latest.Note.Marshal()); err != nil {
 		return err
 	}
 	s.guard, s.signed = c, true
@@ -405,7 +405,7 @@ func (s *Sequencer) sign(ctx context.Context) (treestore.Signed, error) {
 	at := s.o.Clock().UTC()
 	held, next := s.o.Guard.Last(), note.Marshal()
 	if !bytes.Equal(held, next) {
-		if err := s.o.Guard.Swap(held, next); err != nil {
+		if err := s.o.Guard.Swap(ctx, held, next); err != nil {
 			return fail(err)
 		}
 		s.guard, s.signed = c, true

@@ -42,4 +42,16 @@ type Tree interface {
 	Erased(ctx context.Context, event uuid.UUID) (bool, error)
 }
 
-var _ Tree = (*treestore.Store)(nil)
+// Guard keeps the last signed checkpoint a second time, where neither the event log nor the tree lies.
+type Guard interface {
+	// Last is the last signed checkpoint, empty when nothing was ever signed.
+	Last() []byte
+	// Swap replaces the checkpoint old, and none but old, by next, which survives power loss when it returns without an
+	// error. eventlog.ErrConflict: somebody else moved it.
+	Swap(ctx context.Context, old, next []byte) error
+}
+
+var (
+	_ Tree  = (*treestore.Store)(nil)
+	_ Guard = (*treestore.Guard)(nil)
+)

@@ -36,32 +36,62 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) error {
 		if len(faults) > 0 {
 			return fmt.Errorf("the file's structure: %q: %w", faults, eventlog.ErrDamaged)
 		}
-		return s.check(ctx, c, o)
+		return check(ctx, s.origin, fileRows{c}, o)
 	}), "check")
 }
 
-func (s *Store) check(ctx context.Context, c *sqlite.Conn, o CheckOptions) error {
-	var size int64
-	if err := sqlitex.Execute(c, `SELECT size FROM tree`, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
-		size = st.ColumnInt64(0)
+// rows are what is stored of a tree, in one state throughout.
+type rows interface {
+	size() (int64, error)
+	run(n int64) (run, error)
+	tile(level int, n int64) ([]byte, error)
+	// counts are how many runs and tiles there are.
+	counts() (runs, tiles int64, err error)
+	// signed gives every checkpoint in order of size.
+	signed() ([]Signed, error)
+}
+
+// fileRows are those of a file.
+type fileRows struct{ c *sqlite.Conn }
+
+func (r fileRows) number(query string) (n int64, err error) {
+	err = sqlitex.Execute(r.c, query, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+		n = st.ColumnInt64(0)
 		return nil
-	}}); err != nil {
+	}})
+	return n, err
+}
+
+func (r fileRows) size() (int64, error)                    { return r.number(`SELECT size FROM tree`) }
+func (r fileRows) run(n int64) (run, error)                { return readRun(r.c, n) }
+func (r fileRows) tile(level int, n int64) ([]byte, error) { return readTile(r.c, level, n) }
+func (r fileRows) signed() ([]Signed, error)               { return selectCheckpoints(r.c, `ORDER BY size`) }
+func (r fileRows) counts() (runs, tiles int64, err error) {
+	if runs, err = r.number(`SELECT count(*) FROM run`); err == nil {
+		tiles, err = r.number(`SELECT count(*) FROM tile`)
+	}
+	return runs, tiles, err
+}
+
+func check(ctx context.Context, origin string, c rows, o CheckOptions) error {
+	size, err := c.size()
+	if err != nil {
 		return err
 	}
-	signed, err := selectCheckpoints(c, `ORDER BY size`)
+	signed, err := c.signed()
 	if err != nil {
 		return err
 	}
 	var (
 		frontier transparency.Frontier
 		tiles    tileChecker
-		streams  = transparency.NewStreams(s.origin)
+		streams  = transparency.NewStreams(origin)
 		last     eventlog.Position
 	)
 	next := 0
 	roots := func() error {
 		for ; next < len(signed) && signed[next].Size == frontier.Size(); next++ {
-			if err := s.checkSigned(signed[next], frontier, o.Policy); err != nil {
+			if err := checkSigned(origin, signed[next], frontier, o.Policy); err != nil {
 				return err
 			}
 		}
@@ -74,7 +104,7 @@ func (s *Store) check(ctx context.Context, c *sqlite.Conn, o CheckOptions) error
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, err := readRun(c, n)
+		r, err := c.run(n)
 		if err != nil {
 			return err
 		}
@@ -121,12 +151,12 @@ func (s *Store) check(ctx context.Context, c *sqlite.Conn, o CheckOptions) error
 	return tiles.finish(c, size)
 }
 
-func (s *Store) checkSigned(k Signed, f transparency.Frontier, p *transparency.Policy) error {
+func checkSigned(origin string, k Signed, f transparency.Frontier, p *transparency.Policy) error {
 	cp, err := transparency.ParseCheckpoint(k.Note.Text)
 	if err != nil {
 		return fmt.Errorf("checkpoint of size %d: %w", k.Size, err)
 	}
-	if cp.Origin != s.origin || cp.Size != k.Size || cp.Root != f.Root() {
+	if cp.Origin != origin || cp.Size != k.Size || cp.Root != f.Root() {
 		return fmt.Errorf("checkpoint of size %d is signed for another tree: %w", k.Size, transparency.ErrProof)
 	}
 	if p == nil {
@@ -145,7 +175,7 @@ func (s *Store) checkSigned(k Signed, f transparency.Frontier, p *transparency.P
 // tileChecker builds every tile again and compares it with the stored one as soon as it is full.
 type tileChecker struct{ levels [][]byte }
 
-func (t *tileChecker) add(c *sqlite.Conn, level int, index int64, h [32]byte) error {
+func (t *tileChecker) add(c rows, level int, index int64, h [32]byte) error {
 	if level == len(t.levels) {
 		t.levels = append(t.levels, nil)
 	}
@@ -162,8 +192,8 @@ func (t *tileChecker) add(c *sqlite.Conn, level int, index int64, h [32]byte) er
 	return t.add(c, level+1, index/transparency.TileWidth, up)
 }
 
-func (t *tileChecker) compare(c *sqlite.Conn, level int, n int64) error {
-	stored, err := readTile(c, level, n)
+func (t *tileChecker) compare(c rows, level int, n int64) error {
+	stored, err := c.tile(level, n)
 	if err != nil {
 		return err
 	}
@@ -174,7 +204,7 @@ func (t *tileChecker) compare(c *sqlite.Conn, level int, n int64) error {
 }
 
 // finish compares the incomplete tiles at the end and sees that there are no others.
-func (t *tileChecker) finish(c *sqlite.Conn, size int64) error {
+func (t *tileChecker) finish(c rows, size int64) error {
 	count := int64(0)
 	for level := range t.levels {
 		here := size >> (level * transparency.TileHeight)
@@ -185,17 +215,12 @@ func (t *tileChecker) finish(c *sqlite.Conn, size int64) error {
 			}
 		}
 	}
-	for table, want := range map[string]int64{"tile": count, "run": (size + runLength - 1) / runLength} {
-		var have int64
-		if err := sqlitex.Execute(c, `SELECT count(*) FROM `+table, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
-			have = st.ColumnInt64(0)
-			return nil
-		}}); err != nil {
-			return err
-		}
-		if have != want {
-			return fmt.Errorf("%d rows in %s, a tree of %d leaves has %d: %w", have, table, size, want, eventlog.ErrDamaged)
-		}
+	runs, tiles, err := c.counts()
+	if err != nil {
+		return err
+	}
+	if want := (size + runLength - 1) / runLength; runs != want || tiles != count {
+		return fmt.Errorf("%d runs and %d tiles are stored, a tree of %d leaves has %d and %d: %w", runs, tiles, size, want, count, eventlog.ErrDamaged)
 	}
 	return nil
 }

@@ -109,6 +109,18 @@ const maxTried = 3600
 // Receipt proves the leaf under the smallest checkpoint that a quorum of the policy's witnesses cosigned, which is the one
 // that proves the earliest time; while there is none, under the newest signed one. ErrNotYet: none covers the leaf.
 func (s *Store) Receipt(ctx context.Context, index int64, p *transparency.Policy) (transparency.Proof, error) {
+	return receipt(ctx, s, &s.met, index, p)
+}
+
+// proving is what a receipt is made of.
+type proving interface {
+	Latest(ctx context.Context) (latest Signed, ok bool, err error)
+	CheckpointsFrom(ctx context.Context, size, limit int64) ([]Signed, error)
+	Leaf(ctx context.Context, index int64) ([]byte, eventlog.Position, error)
+	Hashes(ctx context.Context, size int64) tlog.HashReader
+}
+
+func receipt(ctx context.Context, s proving, met *metQuorum, index int64, p *transparency.Policy) (transparency.Proof, error) {
 	latest, ok, err := s.Latest(ctx)
 	if err != nil {
 		return transparency.Proof{}, err
@@ -118,15 +130,15 @@ func (s *Store) Receipt(ctx context.Context, index int64, p *transparency.Policy
 	}
 	under := latest
 	if p != nil && p.WantsWitnesses() {
-		if under, err = s.witnessed(ctx, index+1, latest, p); err != nil {
+		if under, err = met.witnessed(ctx, s, index+1, latest, p); err != nil {
 			return transparency.Proof{}, err
 		}
 	}
-	return s.ReceiptUnder(ctx, index, under.Note)
+	return receiptUnder(ctx, s, index, under.Note)
 }
 
 // witnessed finds the smallest checkpoint of at least the given size that meets the quorum, or gives the latest one.
-func (s *Store) witnessed(ctx context.Context, from int64, latest Signed, p *transparency.Policy) (Signed, error) {
+func (m *metQuorum) witnessed(ctx context.Context, s proving, from int64, latest Signed, p *transparency.Policy) (Signed, error) {
 	const page = 16
 	for tried := 0; tried < maxTried; tried += page {
 		some, err := s.CheckpointsFrom(ctx, from, page)
@@ -134,11 +146,11 @@ func (s *Store) witnessed(ctx context.Context, from int64, latest Signed, p *tra
 			return Signed{}, err
 		}
 		for _, c := range some {
-			if s.met.knows(p, c) {
+			if m.knows(p, c) {
 				return c, nil
 			}
 			if j, err := p.Judge(c.Note); err == nil && j.Witnessed {
-				s.met.learn(p, c)
+				m.learn(p, c)
 				return c, nil
 			}
 			from = c.Size + 1
@@ -176,8 +188,8 @@ func (m *metQuorum) learn(p *transparency.Policy, c Signed) {
 	m.texts[c.Size] = c.Note.Text
 }
 
-// ReceiptUnder proves the leaf under a given checkpoint.
-func (s *Store) ReceiptUnder(ctx context.Context, index int64, n transparency.Note) (transparency.Proof, error) {
+// receiptUnder proves the leaf under a given checkpoint.
+func receiptUnder(ctx context.Context, s proving, index int64, n transparency.Note) (transparency.Proof, error) {
 	c, err := transparency.ParseCheckpoint(n.Text)
 	if err != nil {
 		return transparency.Proof{}, wrap(err, "receipt for leaf %d", index)

@@ -2,6 +2,7 @@ package treestore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,9 +77,12 @@ func (g *Guard) Last() []byte {
 }
 
 // Swap replaces the checkpoint old, and none but old, by next. When it returns without an error next survives power loss.
-func (g *Guard) Swap(old, next []byte) error {
+func (g *Guard) Swap(ctx context.Context, old, next []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("guard: swap: %w", err)
+	}
 	// Read again: somebody may have put another file there while this process ran.
 	now, err := os.ReadFile(g.path)
 	if err != nil {

@@ -328,16 +328,16 @@ func TestGuard(t *testing.T) {
 	if _, err := treestore.OpenGuard(path); !errors.Is(err, eventlog.ErrInUse) {
 		t.Errorf("two signers: %v", err)
 	}
-	if err := g.Swap(nil, []byte("one")); err != nil {
+	if err := g.Swap(t.Context(), nil, []byte("one")); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Swap(nil, []byte("two")); !errors.Is(err, eventlog.ErrConflict) {
+	if err := g.Swap(t.Context(), nil, []byte("two")); !errors.Is(err, eventlog.ErrConflict) {
 		t.Errorf("swap from what is not there: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("older"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Swap([]byte("one"), []byte("two")); !errors.Is(err, eventlog.ErrConflict) {
+	if err := g.Swap(t.Context(), []byte("one"), []byte("two")); !errors.Is(err, eventlog.ErrConflict) {
 		t.Errorf("changed from outside: %v", err)
 	}
 	if string(g.Last()) != "one" {
