@@ -121,7 +121,7 @@ func statusOf(err error) (status int, transport *refusal, faults *domain.Error) 
 			return refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "max", strconv.Itoa(eventlog.MaxEventBytes))
 		case errors.Is(err, eventlog.ErrOutcomeUnknown):
 			return refuse(http.StatusServiceUnavailable, codeOutcomeUnknown).after(1)
-		case errors.Is(err, eventlog.ErrFull), errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, eventlog.ErrInUse):
+		case errors.Is(err, eventlog.ErrFull), errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, eventlog.ErrInUse), errors.Is(err, appstate.ErrFull):
 			return refuse(http.StatusServiceUnavailable, codeNotWritable).after(60)
 		case errors.Is(err, eventlog.ErrConflict): // lost the race more often than commands allows
 			return refuse(http.StatusServiceUnavailable, codeContended).after(1)

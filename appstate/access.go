@@ -158,12 +158,12 @@ func (s *State) writeBatch(batch []Access) error {
 		for _, a := range batch {
 			if _, err := tx.ExecContext(ctx, s.dialect.sql(`INSERT INTO access_log (at, person, token, role, method, path, query, status, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
 				micros(a.At), string(a.Person), a.Token, string(a.Role), a.Method, a.Path, a.Query, a.Status, a.Request); err != nil {
-				return err
+				return s.unavailable(err)
 			}
 		}
 		for id, at := range used {
 			if _, err := tx.ExecContext(ctx, s.dialect.sql(`UPDATE token SET used_at = ? WHERE id = ? AND used_at < ?`), micros(at), id, micros(at)); err != nil {
-				return err
+				return s.unavailable(err)
 			}
 		}
 		return nil

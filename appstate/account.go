@@ -91,7 +91,7 @@ func (s *State) AccountEntries(ctx context.Context, person domain.PersonID, befo
 // exec runs a statement of a transaction.
 func (s *State) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
 	if _, err := tx.ExecContext(ctx, s.dialect.sql(query), args...); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return s.unavailable(err)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (s *State) exec(ctx context.Context, tx *sql.Tx, query string, args ...any)
 func (s *State) change(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
 	result, err := tx.ExecContext(ctx, s.dialect.sql(query), args...)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return 0, s.unavailable(err)
 	}
 	n, err := result.RowsAffected()
 	if err != nil {

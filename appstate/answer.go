@@ -64,7 +64,7 @@ func (s *State) Begin(ctx context.Context, r Request) (*Answer, error) {
 				string(r.Person), r.Route, r.Key, r.Digest[:], micros(now), []byte("{}"), []byte{})
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return s.unavailable(err)
 		}
 		return nil
 	})
@@ -83,7 +83,7 @@ func (s *State) Keep(ctx context.Context, r Request, a Answer) error {
 	_, err = s.db.ExecContext(ctx, s.dialect.sql(`UPDATE kept_answer SET status = ?, headers = ?, body = ? WHERE person = ? AND route = ? AND request_key = ?`),
 		a.Status, headers, append([]byte{}, a.Body...), string(r.Person), r.Route, r.Key)
 	if err != nil {
-		return fmt.Errorf("appstate: keep the answer of %s: %w: %w", r.Route, ErrUnavailable, err)
+		return fmt.Errorf("appstate: keep the answer of %s: %w", r.Route, s.unavailable(err))
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (s *State) Keep(ctx context.Context, r Request, a Answer) error {
 func (s *State) Forget(ctx context.Context, r Request) error {
 	_, err := s.db.ExecContext(ctx, s.dialect.sql(`DELETE FROM kept_answer WHERE person = ? AND route = ? AND request_key = ? AND status = 0`), string(r.Person), r.Route, r.Key)
 	if err != nil {
-		return fmt.Errorf("appstate: forget %s of %s: %w: %w", r.Route, r.Person, ErrUnavailable, err)
+		return fmt.Errorf("appstate: forget %s of %s: %w", r.Route, r.Person, s.unavailable(err))
 	}
 	return nil
 }

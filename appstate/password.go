@@ -63,7 +63,7 @@ func (s *State) SetPassword(ctx context.Context, p Password, kept string, log Ac
 func (s *State) RehashPassword(ctx context.Context, person domain.PersonID, was, hash string) error {
 	_, err := s.db.ExecContext(ctx, s.dialect.sql(`UPDATE password SET hash = ? WHERE person = ? AND hash = ?`), hash, string(person), was)
 	if err != nil {
-		return fmt.Errorf("appstate: rehash the password of %s: %w: %w", person, ErrUnavailable, err)
+		return fmt.Errorf("appstate: rehash the password of %s: %w", person, s.unavailable(err))
 	}
 	return nil
 }

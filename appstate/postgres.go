@@ -41,6 +41,7 @@ func postgresDialect() dialect {
 	return dialect{
 		name:        "postgres",
 		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+		full:        func(err error) bool { return postgres.Code(err) == "53100" },
 		serialise:   `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
 		versions: [][]string{{
 			`CREATE TABLE token (id TEXT PRIMARY KEY, hash BYTEA NOT NULL UNIQUE, person TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL,

@@ -117,7 +117,7 @@ func (s *State) Session(ctx context.Context, hash string) (Session, error) {
 func (s *State) TouchSession(ctx context.Context, hash string, seen, idleUntil time.Time) error {
 	_, err := s.db.ExecContext(ctx, s.dialect.sql(`UPDATE session SET seen_at = ?, idle_until = ? WHERE hash = ? AND seen_at < ?`), micros(seen), micros(idleUntil), hash, micros(seen))
 	if err != nil {
-		return fmt.Errorf("appstate: touch a session: %w: %w", ErrUnavailable, err)
+		return fmt.Errorf("appstate: touch a session: %w", s.unavailable(err))
 	}
 	return nil
 }

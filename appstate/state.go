@@ -10,7 +10,7 @@
 // answers (the ledger recognises its own commands without them), the account log and the access log. Revocations, kept
 // answers and the account log are on the disk before the call returns. Times of last use of tokens and access entries are written in batches: a power cut loses those
 // of the last second, and a reader waits rather than goes unlogged when the batch is full. When the file cannot be
-// written, calls fail with ErrUnavailable.
+// written, calls fail with ErrUnavailable, and with ErrFull when a full disk is why.
 //
 // The tables are in one SQLite file, or in PostgreSQL (postgres.go), which several servers then share.
 package appstate
@@ -26,10 +26,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
-	_ "modernc.org/sqlite" // the driver of database/sql
+	"modernc.org/sqlite" // also the driver of database/sql
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/answerable-ledger/answerable/internal/postgres"
 )
@@ -37,6 +39,9 @@ import (
 var (
 	// ErrUnavailable: the store cannot be read or written now.
 	ErrUnavailable = errors.New("the application's state cannot be reached")
+	// ErrFull: there is no room left for the state; nothing of the call was stored, everything acknowledged before is there
+	// and is read, and writing goes on when there is room. It is ErrUnavailable too.
+	ErrFull = fmt.Errorf("%w: no space left on its disk, make room there", ErrUnavailable)
 	// ErrNoToken: there is no such token, or it was revoked, or it has expired.
 	ErrNoToken = errors.New("no such token")
 	// ErrInProgress: a request with this key is being answered.
@@ -135,10 +140,12 @@ type dialect struct {
 	versions    [][]string         // statements that bring the tables from version i to i+1
 	// serialise makes transactions about the same thing, its parameter, come one after the other. "" where they all do.
 	serialise string
+	// full reports that there was no room left.
+	full func(error) bool
 }
 
 func sqliteDialect() dialect {
-	return dialect{name: "sqlite", placeholder: func(int) string { return "?" }, versions: [][]string{{
+	return dialect{name: "sqlite", placeholder: func(int) string { return "?" }, full: sqliteFull, versions: [][]string{{
 		`CREATE TABLE token (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, person TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL,
 			created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL)`,
 		`CREATE TABLE token_change (n INTEGER NOT NULL)`,
@@ -150,6 +157,20 @@ func sqliteDialect() dialect {
 			method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
 		`CREATE INDEX access_log_person ON access_log (person, id)`,
 	}, accountTables(`INTEGER PRIMARY KEY AUTOINCREMENT`), subjectTables()}}
+}
+
+// sqliteFull: a disk that is full when the file beside a database has to grow has a code of its own.
+func sqliteFull(err error) bool {
+	var e *sqlite.Error
+	return errors.Is(err, syscall.ENOSPC) || errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+}
+
+// unavailable gives the error of a statement that was to write its kind.
+func (s *State) unavailable(err error) error {
+	if s.dialect.full(err) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // sql writes the placeholders of a query whose parameters are all written '?'.
@@ -172,7 +193,7 @@ func (d dialect) sql(query string) string {
 
 func (s *State) migrate(ctx context.Context) error {
 	if _, err := s.db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS appstate (version INTEGER NOT NULL)`); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return s.unavailable(err)
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		var version int
@@ -186,10 +207,13 @@ func (s *State) migrate(ctx context.Context) error {
 		if version > len(s.dialect.versions) {
 			return fmt.Errorf("its tables are of version %d, this program knows %d: upgrade the program", version, len(s.dialect.versions))
 		}
+		if version == len(s.dialect.versions) {
+			return nil // and nothing is written: a process that starts while the disk is full can answer
+		}
 		for _, statements := range s.dialect.versions[version:] {
 			for _, statement := range statements {
 				if _, err := tx.ExecContext(ctx, statement); err != nil {
-					return err
+					return s.unavailable(err)
 				}
 			}
 		}
@@ -207,11 +231,11 @@ func (s *State) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 func (s *State) inTxAbout(ctx context.Context, about string, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return s.unavailable(err)
 	}
 	if s.dialect.serialise != "" {
 		if _, err := tx.ExecContext(ctx, s.dialect.serialise, about); err != nil {
-			return errors.Join(fmt.Errorf("%w: %w", ErrUnavailable, err), tx.Rollback())
+			return errors.Join(s.unavailable(err), tx.Rollback())
 		}
 	}
 	if err := f(tx); err != nil {
@@ -221,7 +245,7 @@ func (s *State) inTxAbout(ctx context.Context, about string, f func(*sql.Tx) err
 		return err // the end of ctx rolls back by itself
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return s.unavailable(err)
 	}
 	return nil
 }

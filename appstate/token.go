@@ -100,7 +100,7 @@ func (s *State) changeTokens(ctx context.Context, statement string, args ...any)
 			args      []any
 		}{{statement, args}, {`UPDATE token_change SET n = n + 1`, nil}} {
 			if _, err := tx.ExecContext(ctx, x.statement, x.args...); err != nil {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+				return s.unavailable(err)
 			}
 		}
 		return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
+	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/projections"
@@ -110,7 +111,7 @@ func explain(err error, lang domain.Language) string {
 	case errors.Is(err, projections.ErrDamaged), errors.Is(err, projections.ErrEmpty):
 		return say("các bảng tổng hợp bị hỏng hoặc không có, sổ thì còn nguyên; hãy dựng lại bằng 'answerable rebuild'",
 			"the views are damaged or missing, the ledger is not; make them again with 'answerable rebuild'")
-	case errors.Is(err, eventlog.ErrFull), errors.Is(err, projections.ErrFull), errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, eventlog.ErrFull), errors.Is(err, projections.ErrFull), errors.Is(err, appstate.ErrFull), errors.Is(err, syscall.ENOSPC):
 		return say("hết dung lượng đĩa; những gì đã xác nhận vẫn còn nguyên, hãy giải phóng dung lượng rồi thử lại",
 			"no space left on the disk; what was acknowledged is still there, make room and try again")
 	case errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):

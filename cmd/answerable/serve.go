@@ -14,6 +14,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/api/web"
+	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/commands"
 )
 
@@ -61,8 +62,8 @@ const shutdownTime = 10 * time.Second
 // serveNode serves until the app's context ends, and closes the node.
 func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error) {
 	defer func() { err = errors.Join(err, n.close()) }()
-	state, err := a.openState(a.ctx, n.dir)
-	if err != nil {
+	var state *appstate.State
+	if err := a.whenThere(a.ctx, func() error { state, err = a.openState(a.ctx, n.dir); return err }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.Close()) }()

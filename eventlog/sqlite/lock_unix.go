@@ -46,6 +46,12 @@ func lockFile(path string) (_ *os.File, err error) {
 	return f, nil
 }
 
+// unlockFile gives the lock back now. Closing the file alone would leave it with a program that is just being started, whose
+// process has a copy of every open file until its program begins.
+func unlockFile(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // syncDir makes the names of new files last.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

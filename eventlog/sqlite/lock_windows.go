@@ -31,5 +31,8 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
+// unlockFile gives the lock back.
+func unlockFile(f *os.File) error { return f.Close() }
+
 // syncDir does nothing: the file system keeps names by itself.
 func syncDir(string) error { return nil }

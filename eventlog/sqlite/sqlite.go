@@ -189,7 +189,7 @@ func open(path string, o Options) (_ *Log, err error) {
 			if conn != nil {
 				conn.Close()
 			}
-			l.lock.Close()
+			_ = unlockFile(l.lock)
 		}
 	}()
 	if conn, err = openWriter(path); err != nil {
@@ -335,7 +335,7 @@ func (l *Log) Close() error {
 		}
 		l.pool.close()
 		if l.writer != nil {
-			l.closeErr = errors.Join(l.writer.close(), l.lock.Close())
+			l.closeErr = errors.Join(l.writer.close(), unlockFile(l.lock))
 		}
 		if l.closeErr != nil {
 			l.closeErr = fmt.Errorf("sqlite: close %s: %w", l.path, translate(l.closeErr))

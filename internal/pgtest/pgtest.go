@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/lib/pq" // the driver, and quoting of names
+
+	"github.com/answerable-ledger/answerable/internal/smalldisk"
 )
 
 // Server is a running PostgreSQL.
@@ -42,7 +44,19 @@ type Server struct {
 // Start runs a new server for the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := must(t)(start())
+	return started(t, "")
+}
+
+// StartSmall runs a new server that writes ahead onto a disk, in small files, so that little fills it: its tables lie
+// elsewhere, and have room.
+func StartSmall(t testing.TB, ahead *smalldisk.Disk) *Server {
+	t.Helper()
+	return started(t, ahead.Dir)
+}
+
+func started(t testing.TB, ahead string) *Server {
+	t.Helper()
+	s := must(t)(start(ahead))
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -61,7 +75,7 @@ type Shared struct {
 // Server is the shared server; the first test that asks starts it.
 func (s *Shared) Server(t testing.TB) *Server {
 	t.Helper()
-	s.once.Do(func() { s.server, s.err = start() })
+	s.once.Do(func() { s.server, s.err = start("") })
 	return must(t)(s.server, s.err)
 }
 
@@ -90,7 +104,8 @@ func must(t testing.TB) func(*Server, error) *Server {
 	}
 }
 
-func start() (_ *Server, err error) {
+// start makes a server that writes ahead into a directory, "" for its own.
+func start(ahead string) (_ *Server, err error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -118,7 +133,15 @@ func start() (_ *Server, err error) {
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("pgtest: %w", err)
 	}
-	if out, err := s.command("initdb", "--pgdata", s.data(), "--username", "answerable", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput(); err != nil {
+	args := []string{"--pgdata", s.data(), "--username", "answerable", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"}
+	if ahead != "" {
+		ahead = filepath.Join(ahead, "wal")
+		if err := s.mkdir(ahead); err != nil {
+			return nil, fmt.Errorf("pgtest: %w", err)
+		}
+		args = append(args, "--waldir", ahead, "--wal-segsize", "1")
+	}
+	if out, err := s.command("initdb", args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("pgtest: initdb: %w\n%s", err, out)
 	}
 	return s, s.run()
@@ -202,26 +225,10 @@ func (s *Server) Database(t testing.TB) string {
 // operator gives it a disk of its own. Where no file system can be mounted the test is skipped.
 func (s *Server) SmallDatabase(t testing.TB, sizeMiB int) (place, dir string) {
 	t.Helper()
-	dir, err := os.MkdirTemp(s.dir, "small-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=755", sizeMiB), "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("a small file system cannot be mounted here: %v %s", err, out)
-	}
-	t.Cleanup(func() { // the server may have files open there still
-		if out, err := exec.Command("umount", "--lazy", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v %s", err, out)
-		}
-	})
+	dir = smalldisk.Mount(t, s.dir, sizeMiB).Dir
 	space := filepath.Join(dir, "tables")
-	if err := os.Mkdir(space, 0o700); err != nil {
+	if err := s.mkdir(space); err != nil {
 		t.Fatal(err)
-	}
-	if s.cred != nil {
-		if err := os.Chown(space, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
-			t.Fatal(err)
-		}
 	}
 	db, err := sql.Open("postgres", s.URL("postgres"))
 	if err != nil {
@@ -254,6 +261,14 @@ func newDatabase(t testing.TB, admin string, url func(string) string) string {
 		t.Fatalf("pgtest: create database: %v", err)
 	}
 	return url(name)
+}
+
+// mkdir makes a directory that the server may write.
+func (s *Server) mkdir(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil || s.cred == nil {
+		return err
+	}
+	return os.Chown(dir, int(s.cred.Uid), int(s.cred.Gid))
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }

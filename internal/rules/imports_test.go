@@ -63,7 +63,7 @@ var imports = []row{
 		"who signs in, with which key; what is to be remembered for ever it records by commands, like everybody"},
 	{"accounts/passkey", "signing signing/enroll", "",
 		"a browser's credential by itself, without knowing whose account it opens"},
-	{"appstate", "domain internal/postgres", "internal/pgtest",
+	{"appstate", "domain internal/postgres", "internal/pgtest internal/smalldisk",
 		"tokens, keys and the access log are not the record and may not lean on it"},
 	{"api", "accounts accounts/passkey api/ui appstate commands documents domain eventlog intake projections schemas signing signing/enroll transparency transparency/receipts transparency/sequencer transparency/treestore", "signing/enrolled examples/binhduong-2021 eventlog/sqlite",
 		"routes may use every layer but no store: which store runs is the program's choice"},
@@ -73,14 +73,16 @@ var imports = []row{
 		"the people's pages ask the same commands and views as the routes do, and never each other's handlers"},
 	{"examples/binhduong-2021", "domain", "schemas",
 		"the demonstration's input: rules, roster and cases, to be played by the program's own commands"},
-	{"cmd/answerable", "accounts accounts/passkey api api/ui api/web appstate commands documents domain eventlog eventlog/esdb eventlog/memlog eventlog/sqlite examples/binhduong-2021 intake internal/postgres projections schemas signing signing/enroll signing/enrolled transparency transparency/receipts transparency/sequencer transparency/treestore transparency/witness", "eventlog/esdb/esdbtest internal/pgtest",
+	{"cmd/answerable", "accounts accounts/passkey api api/ui api/web appstate commands documents domain eventlog eventlog/esdb eventlog/memlog eventlog/sqlite examples/binhduong-2021 intake internal/postgres projections schemas signing signing/enroll signing/enrolled transparency transparency/receipts transparency/sequencer transparency/treestore transparency/witness", "eventlog/esdb/esdbtest internal/pgtest internal/smalldisk",
 		"the wiring: the one place that knows every part"},
 	{"cmd/notary", "signing transparency transparency/witness", "eventlog transparency/sequencer transparency/treestore",
 		"the outsider's tool links no store and no server, so that it can be read and trusted alone"},
 	{"bench", "api appstate commands domain domain/domaintest eventlog eventlog/esdb eventlog/memlog eventlog/sqlite examples/binhduong-2021 projections schemas transparency transparency/sequencer transparency/treestore", "internal/pgtest",
 		"measures all of it"},
-	{"internal/pgtest", "", "",
+	{"internal/pgtest", "internal/smalldisk", "",
 		"a server for tests"},
+	{"internal/smalldisk", "", "",
+		"a disk for tests, whatever lies on it"},
 	{"internal/oidctest", "", "",
 		"a provider for tests, which must not learn what ours expects of it"},
 	{"internal/rules", "", "",
@@ -88,7 +90,7 @@ var imports = []row{
 }
 
 // doubles are for tests only. What runs in earnest never links them.
-var doubles = []string{"domain/domaintest", "eventlog/eventlogtest", "eventlog/esdb/esdbtest", "internal/pgtest", "internal/oidctest"}
+var doubles = []string{"domain/domaintest", "eventlog/eventlogtest", "eventlog/esdb/esdbtest", "internal/pgtest", "internal/smalldisk", "internal/oidctest"}
 
 func ours(paths []string) []string {
 	var out []string

@@ -25,7 +25,7 @@ var skips = []struct {
 		_, err := exec.LookPath("node")
 		return err != nil
 	}},
-	{"internal/pgtest/pgtest.go", "a full disk under PostgreSQL", "a small file system cannot be mounted", nil},
+	{"internal/smalldisk/smalldisk.go", "full disks under PostgreSQL and under the state", "a small file system cannot be mounted", nil},
 	{"eventlog/sqlite/commit_test.go", "a full disk, on a small file system; a limit of pages stands in for it", "a file system cannot be mounted", nil},
 	{"schemas/fuzz_test.go", "inputs of the fuzzer that no fact can hold", "the input is one", nil},
 }
