@@ -135,6 +135,46 @@ type Filed struct {
 	Act       string
 }
 
-func (Today) template() string { return "today" }
-func (File) template() string  { return "file" }
-func (Filed) template() string { return "filed" }
+// Upload takes a day's reports from a file: it is chosen, checked, and recorded.
+type Upload struct {
+	Frame
+	Step    string // "": a file is chosen; faults, record or done: what came of it
+	Key     string
+	Name    string // of the file, shortened
+	Kind    string // "json", or a table
+	Content string // of the file, in base64, to be sent again
+	Count   int    // of the reports, or of the faults
+	Repeats int    // recorded by an attempt before
+	MaxMiB  int
+	Faults  []UploadFault
+	Rows    []UploadRow
+}
+
+// Cut reports whether there are more reports than are shown.
+
+func (u Upload) Cut() bool { return u.Step != "faults" && u.Count > len(u.Rows) }
+
+// UploadFault is what is wrong in one place of a file.
+type UploadFault struct {
+	Row    int    // 0: the whole file
+	Column string // or a JSON Pointer
+	Text   string
+}
+
+// UploadRow is one report of a file.
+type UploadRow struct {
+	projections.Slot
+	UnitName  string
+	FormTitle string
+	Figures   []Difference
+	Nil       bool
+	Note      string
+	Sums      bool // the ledger sums what is below
+	Late      bool // the deadline is over
+	Link      string
+}
+
+func (Upload) template() string { return "upload" }
+func (Today) template() string  { return "today" }
+func (File) template() string   { return "file" }
+func (Filed) template() string  { return "filed" }

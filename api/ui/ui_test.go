@@ -59,7 +59,7 @@ func filled(v reflect.Value, depth int) {
 }
 
 func everyPage() []Page {
-	return append(operatePages(), []Page{Board{}, Unit{}, Breaches{}, Synthesis{}, Failure{}, SignIn{}, Provider{}, Demo{}, Link{}, Links{}, Enrol{}, Account{}, Today{}, Proof{}, Chain{}, File{}, File{Step: "note"}, File{Step: "check"}, File{Step: "send"}, Filed{},
+	return append(operatePages(), []Page{Board{}, Unit{}, Breaches{}, Synthesis{}, Failure{}, SignIn{}, Provider{}, Demo{}, Link{}, Links{}, Enrol{}, Account{}, Today{}, Proof{}, Chain{}, File{}, File{Step: "note"}, File{Step: "check"}, File{Step: "send"}, Filed{}, Upload{}, Upload{Step: "faults"}, Upload{Step: "record"}, Upload{Step: "done"},
 		Queue{}, Sign{}, Answers{}, Explain{}, Inspect{}, Search{}, Search{What: "breaches"}, Grid{}, Judge{}, Progress{}, Totals{}, Operations{}, Access{}, District{}}...)
 }
 
@@ -85,11 +85,17 @@ func TestEveryPageRenders(t *testing.T) {
 		full := reflect.New(reflect.TypeOf(page)).Elem()
 		full.Set(reflect.ValueOf(page))
 		step := ""
-		if f, ok := page.(File); ok {
+		switch f := page.(type) {
+		case File:
+			step = f.Step
+		case Upload:
 			step = f.Step
 		}
 		filled(full, 5)
 		if f, ok := full.Addr().Interface().(*File); ok && step != "" {
+			f.Step = step
+		}
+		if f, ok := full.Addr().Interface().(*Upload); ok {
 			f.Step = step
 		}
 		b, err := p.Render(full.Interface().(Page))
@@ -154,7 +160,7 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%q has words twice", k)
 		}
 	}
-	for _, k := range []string{"sign_in", "provider", "demo", "link", "links", "enrol", "account", "today", "file", "correct", "check", "interruption", "filed", "queue", "sign", "my_answers", "explain", "inspect", "search", "access",
+	for _, k := range []string{"sign_in", "provider", "demo", "link", "links", "enrol", "account", "today", "file", "correct", "check", "upload", "upload_note", "was", "is", "interruption", "filed", "queue", "sign", "my_answers", "explain", "inspect", "search", "access",
 		"grid", "progress", "operations", "district", "proof", "chain", "left", "over", "days", "hours", "minutes", "days.one", "hours.one", "minutes.one", "sign.needs_passkey", "sign.needs_tick", "preset_deadline", "preset_synthesis", "history", "failure", "answerable", "head_deadline", "head_sign_off", "head_correction", "status.undeterminable"} { // asked for in Go
 		used[k] = true
 	}

@@ -37,7 +37,8 @@ type call struct {
 	actor   domain.Actor
 	role    domain.Role // as which the caller was let in; "" by office, or as nobody in particular
 	query   url.Values
-	status  int // 0 until the answer begins
+	said    string // what the access log says of a request whose query does not
+	status  int    // 0 until the answer begins
 }
 
 func (c *call) path(name string) string { return c.r.PathValue(name) }

@@ -54,7 +54,7 @@ func (w *world) addressOf(rt *route) string {
 }
 
 // notPages are the routes of GET that answer no page of their own, and why.
-var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs", "live": "a feed for scripts", "bundle": "a file",
+var notPages = map[string]string{"asset": "the style and the script", "root": "the API's open pages, which its own tests look at", "home": "leads to everybody's own page", "cloud-event": "JSON for programs", "live": "a feed for scripts", "bundle": "a file", "upload-form": "a file",
 	"oidc-return": "there is none where no provider is set; TestOIDC looks at it"}
 
 // theOnlyWay lists pages that the table of routes cannot be asked for just so, and more states of pages.
@@ -79,6 +79,8 @@ func theOnlyWay() []visit {
 		{"links-issued", "links", "admin", "/links", []step{{map[string]string{"#person": "filer"}, submit}}},
 		{"sign-in-refused", "sign-in", "", "/signin", []step{{map[string]string{"#name": "filer", "#password": "sai"}, submit}}},
 		{"failure", "report", "inspector", "/reports/99999/2021-02-08", nil},
+		{"upload-faults", "upload", "filer_b", "/upload?date=2021-02-08", []step{{map[string]string{"#file": "unit;form;installed\n25744;commune;" + quoted() + "\n99999;commune;5\n"}, submit}}},
+		{"upload-check", "upload", "filer_b", "/upload?date=2021-02-08", []step{{map[string]string{"#file": "unit;form;smartphone_users;installed;new_today;note\n25744;commune;8000;4000;100;" + quoted() + "\n"}, submit}}},
 		{"chain-commune", "chain", "inspector", "/chain?date=2021-02-08&form=commune&field=installed", nil},
 	}...)
 }

@@ -21,6 +21,7 @@ type route struct {
 	handle func(*call) error
 	logged bool // the reading is noted in the access log
 	json   bool // asked by the script; a refusal is an object
+	file   bool // takes a file: it may be longer, and who sent which is noted in the access log whatever their role
 
 	rule rule
 }
@@ -59,6 +60,9 @@ func (h *Handler) table() []*route {
 
 		get("today", "/today", h.todayPage),
 		get("file", reportPath+"/file", h.filePage), post("file-send", reportPath+"/file", h.fileSend), get("filed", reportPath+"/filed", h.filedPage),
+
+		get("upload", "/upload", h.uploadPage), get("upload-form", "/upload/form.csv", h.uploadForm),
+		{id: "upload-send", method: http.MethodPost, path: "/upload", handle: h.uploadSend, file: true},
 
 		get("queue", "/queue", h.queuePage),
 		get("sign", reportPath+"/sign", h.signPage), post("sign-confirm", reportPath+"/sign", h.signConfirm),
@@ -129,8 +133,9 @@ func policy() map[string]rule {
 		"step-up": signedIn, "step-up-begin": signedIn, "step-up-finish": signedIn, "set-password": signedIn,
 		"passkey-begin": signedIn, "passkey-finish": signedIn, "passkey-revoke": signedIn, "oidc-bind": signedIn, "oidc-unbind": signedIn,
 
-		"today": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
-		"file":  filers, "file-send": filers, "filed": {allow: append(readers, allowance{reach: office})},
+		"today":  {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
+		"upload": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)}, "upload-form": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)}, "upload-send": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
+		"file": filers, "file-send": filers, "filed": {allow: append(readers, allowance{reach: office})},
 
 		"queue": signedIn, "answers": signedIn,
 		"sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers,
@@ -177,11 +182,15 @@ func (h *Handler) register() error {
 func (h *Handler) admit(c *call) error {
 	var err error
 	if c.r.Method == http.MethodPost {
-		c.r.Body = http.MaxBytesReader(c.w, c.r.Body, domain.MaxBodyBytes)
+		limit := int64(domain.MaxBodyBytes)
+		if c.route.file {
+			limit = domain.MaxImportBytes // the page refuses earlier, in words
+		}
+		c.r.Body = http.MaxBytesReader(c.w, c.r.Body, limit)
 		if c.attempt, err = h.Accounts.Attempt(c.r); err != nil {
 			return err
 		}
-		if !c.route.json {
+		if !c.route.json && !c.route.file { // a file is read once it is known who sends it
 			if err := c.r.ParseForm(); err != nil {
 				return fmt.Errorf("%w: %w", errForm, err)
 			}

@@ -168,13 +168,17 @@ func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logAccess notes what inspectors ask, and every page of figures that somebody reads by a role of oversight.
+// logAccess notes what inspectors ask, every page of figures that somebody reads by a role of oversight, and every file.
 func (h *Handler) logAccess(c *call) {
-	if !c.route.logged || c.role != domain.RoleInspector && c.role != domain.RoleDepartment && c.role != domain.RoleAdmin {
+	if !c.route.file && (!c.route.logged || c.role != domain.RoleInspector && c.role != domain.RoleDepartment && c.role != domain.RoleAdmin) {
 		return
 	}
+	query := c.r.URL.RawQuery
+	if c.said != "" {
+		query = c.said
+	}
 	err := h.State.LogAccess(c.ctx, appstate.Access{At: c.at, Person: c.person.ID, Token: "session:" + c.session.ID, Role: c.role, Method: c.r.Method,
-		Path: c.r.URL.Path, Query: c.r.URL.RawQuery, Status: c.status, Request: c.id})
+		Path: c.r.URL.Path, Query: query, Status: c.status, Request: c.id})
 	if err != nil {
 		h.Logger.Error("an access was not logged", zap.String("request", c.id), zap.String("person", string(c.person.ID)), zap.Error(err))
 	}
