@@ -73,6 +73,10 @@ func backupEvidence(dir, to string) error {
 	if err := copyDatabase(filepath.Join(dir, treeFile), filepath.Join(to, treeFile)); err != nil {
 		return err
 	}
+	// After the database: the leaves it speaks of are there then, and those added meanwhile lie beyond its end.
+	if err := copyFile(filepath.Join(dir, leavesFile), filepath.Join(to, leavesFile)); err != nil && !errors.Is(err, os.ErrNotExist) { // an older version's tree has none until it is opened
+		return err
+	}
 	if err := copyFile(p.path(p.Policy), filepath.Join(to, policyFile)); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (c restoreCmd) Run(a *app) error {
 	if err := emptyDir(c.Data); err != nil {
 		return err
 	}
-	for _, name := range []string{stateFile, treeFile, policyFile, evidenceFile, ledgerFile} { // the ledger last: a directory without one is not a data directory
+	for _, name := range []string{stateFile, treeFile, leavesFile, policyFile, evidenceFile, ledgerFile} { // the ledger last: a directory without one is not a data directory
 		if _, err := os.Stat(filepath.Join(c.From, name)); errors.Is(err, os.ErrNotExist) && name != ledgerFile {
 			continue
 		}
@@ -159,7 +163,7 @@ func copyDatabase(from, to string) error {
 	return syncPath(to)
 }
 
-// copyFile copies a file nobody writes, and makes the copy durable.
+// copyFile copies a file nobody changes (it may grow), and makes the copy durable.
 func copyFile(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 	evidenceFile = "evidence.json"
 	policyFile   = "policy.txt"
 	treeFile     = "tree.db"
+	leavesFile   = treeFile + treestore.LeavesSuffix
 	keysDir      = "keys"
 	logKeyFile   = "log.key"
 	nextKeyFile  = "log-next.key" // there while the key changes: both sign

@@ -122,7 +122,8 @@ func flipTargets(t *testing.T) []target {
 	base := snapshot(t, demo)
 	return []target{
 		{name: ledgerFile, share: 4, size: len(base[ledgerFile]), spoiled: spoiledData(t, base, ledgerFile), unread: unreadData(t, base, ledgerFile)},
-		{name: treeFile, share: 3, size: len(base[treeFile]), spoiled: spoiledData(t, base, treeFile), unread: unreadData(t, base, treeFile)},
+		{name: treeFile, share: 1, size: len(base[treeFile]), spoiled: spoiledData(t, base, treeFile), unread: unreadData(t, base, treeFile)},
+		{name: leavesFile, share: 2, size: len(base[leavesFile]), spoiled: spoiledData(t, base, leavesFile)},
 		{name: "the guard", share: 1, size: len(base["guard/checkpoint"]), spoiled: spoiledData(t, base, "guard/checkpoint")},
 		exportTarget(t, exported, policy),
 		bundleTarget(t, bundle, filepath.Join(demo, policyFile)),
@@ -132,7 +133,7 @@ func flipTargets(t *testing.T) []target {
 // snapshot reads the files that evidence is made of.
 func snapshot(t *testing.T, dir string) map[string][]byte {
 	files := map[string][]byte{}
-	for _, name := range []string{ledgerFile, treeFile, evidenceFile, policyFile, "guard/checkpoint"} {
+	for _, name := range []string{ledgerFile, treeFile, leavesFile, evidenceFile, policyFile, "guard/checkpoint"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

@@ -126,8 +126,11 @@ func (a *app) rebuildTree(ctx context.Context, dir string, log eventlog.Log) (er
 	if err := removeDatabase(filepath.Join(dir, treeFile)); err != nil {
 		return err
 	}
-	if err := os.Rename(made.Path, filepath.Join(dir, treeFile)); err != nil {
-		return fmt.Errorf("evidence: %w", err)
+	// The leaves first: without the database they are nothing, and the next start makes both again.
+	for _, suffix := range []string{treestore.LeavesSuffix, ""} {
+		if err := os.Rename(made.Path+suffix, filepath.Join(dir, treeFile)+suffix); err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
 	}
 	return syncPath(dir)
 }
@@ -186,7 +189,7 @@ func (a *app) fillTree(ctx context.Context, p evidencePlace, tree *treestore.Sto
 }
 
 func removeDatabase(path string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", "-wal", "-shm", treestore.LeavesSuffix} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("evidence: %w", err)
 		}

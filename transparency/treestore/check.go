@@ -36,13 +36,14 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) error {
 		if len(faults) > 0 {
 			return fmt.Errorf("the file's structure: %q: %w", faults, eventlog.ErrDamaged)
 		}
-		return check(ctx, s.origin, fileRows{c}, o)
+		return check(ctx, s.origin, fileRows{c, s.leaves, new(int64)}, o)
 	}), "check")
 }
 
 // rows are what is stored of a tree, in one state throughout.
 type rows interface {
 	size() (int64, error)
+	// run is asked for in order.
 	run(n int64) (run, error)
 	tile(level int, n int64) ([]byte, error)
 	// counts are how many runs and tiles there are.
@@ -51,8 +52,12 @@ type rows interface {
 	signed() ([]Signed, error)
 }
 
-// fileRows are those of a file.
-type fileRows struct{ c *sqlite.Conn }
+// fileRows are those of a database and its file of leaves.
+type fileRows struct {
+	c      *sqlite.Conn
+	leaves *leafFile
+	end    *int64 // of the runs so far, in that file
+}
 
 func (r fileRows) number(query string) (n int64, err error) {
 	err = sqlitex.Execute(r.c, query, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
@@ -63,9 +68,19 @@ func (r fileRows) number(query string) (n int64, err error) {
 }
 
 func (r fileRows) size() (int64, error)                    { return r.number(`SELECT size FROM tree`) }
-func (r fileRows) run(n int64) (run, error)                { return readRun(r.c, n) }
 func (r fileRows) tile(level int, n int64) ([]byte, error) { return readTile(r.c, level, n) }
 func (r fileRows) signed() ([]Signed, error)               { return selectCheckpoints(r.c, `ORDER BY size`) }
+func (r fileRows) run(n int64) (run, error) {
+	out, err := readRun(r.c, n)
+	if err != nil {
+		return out, err
+	}
+	if out.start != *r.end {
+		return out, fmt.Errorf("run %d: its leaves begin at byte %d, those ahead of it end at %d: %w", n, out.start, *r.end, eventlog.ErrDamaged)
+	}
+	*r.end += out.bytes
+	return out, r.leaves.fill(&out, n)
+}
 func (r fileRows) counts() (runs, tiles int64, err error) {
 	if runs, err = r.number(`SELECT count(*) FROM run`); err == nil {
 		tiles, err = r.number(`SELECT count(*) FROM tile`)

@@ -12,20 +12,23 @@ import (
 	"github.com/answerable-ledger/answerable/transparency"
 )
 
+// run is a row of leaves' places.
 type run struct {
-	first  [2]int64
-	leaves []byte
+	first  [2]int64 // position of its first leaf
+	start  int64    // where that begins in the file of the leaves
+	bytes  int64    // how many bytes of that file are the run's
+	leaves []byte   // these bytes, when they were read
 	places []byte
 }
 
 func readRun(c *sqlite.Conn, n int64) (r run, err error) {
 	found := false
-	err = sqlitex.Execute(c, `SELECT commit_position, prepare_position, leaves, places FROM run WHERE n = ?`, &sqlitex.ExecOptions{
+	err = sqlitex.Execute(c, `SELECT commit_position, prepare_position, start, bytes, places FROM run WHERE n = ?`, &sqlitex.ExecOptions{
 		Args: []any{n},
 		ResultFunc: func(st *sqlite.Stmt) error {
 			found = true
 			r.first = [2]int64{st.ColumnInt64(0), st.ColumnInt64(1)}
-			r.leaves, r.places = blob(st, 2), blob(st, 3)
+			r.start, r.bytes, r.places = st.ColumnInt64(2), st.ColumnInt64(3), blob(st, 4)
 			return nil
 		},
 	})
@@ -77,6 +80,9 @@ func (s *Store) Entries(ctx context.Context, lo, hi int64) (entries []Entry, err
 		for n := lo / runLength; n*runLength < hi; n++ {
 			r, err := readRun(c, n)
 			if err != nil {
+				return err
+			}
+			if err := s.leaves.fill(&r, n); err != nil {
 				return err
 			}
 			all, err := transparency.SplitEntries(r.leaves)

@@ -1,10 +1,11 @@
-// Package treestore keeps the transparency log's tree in one SQLite file: the leaves as they were hashed, their places in
-// the event log, the tiles of the tree and every checkpoint that was ever signed.
+// Package treestore keeps the transparency log's tree: in an SQLite file the tiles of the tree, the leaves' places in the
+// event log and every checkpoint that was ever signed; beside it, in a file that only grows, the leaves as they were hashed.
 //
-// Its promise: leaves, hashes and the position they go up to move in one transaction that survives power loss, so a
-// process killed at any instant finds a tree that matches its position. Leaves are only ever added at the end.
+// Its promise: hashes and the position they go up to move in one transaction that survives power loss, after the leaves
+// under them are durable, so a process killed at any instant finds a tree that matches its position. Leaves are only ever
+// added at the end.
 //
-// Its failure model: the file may be lost, damaged or replaced by an older copy. Loss costs nothing but time, for the tree
+// Its failure model: the files may be lost, damaged or replaced by older copies. Loss costs nothing but time, for the tree
 // is a function of the event log; Check finds damage; an older copy is found out by the Guard, a second copy of the last
 // signed checkpoint that is kept elsewhere and moves before anything is published.
 package treestore
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,11 +31,11 @@ import (
 
 const (
 	applicationID = 0x616e7372 // "ansr"
-	schemaVersion = 1
+	schemaVersion = 2
 
-	// runLength is how many leaves share a row. One row for each leaf would cost more than hashing it; a row of 256, the
-	// width of a public bundle, would be written again in full (about 150 kB) for each single late leaf.
-	runLength = 32
+	// runLength is how many leaves share a row, those of a public bundle. One row for each leaf would cost more than
+	// hashing it.
+	runLength = transparency.TileWidth
 	// placeBytes is a position in the event log as stored: commit and prepare, big-endian.
 	placeBytes = 16
 	// readers is how many readings go on at once.
@@ -49,14 +51,6 @@ CREATE TABLE tree (
 	prefixes TEXT    NOT NULL,
 	size     INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE run (
-	n       INTEGER PRIMARY KEY,
-	commit_position  INTEGER NOT NULL,
-	prepare_position INTEGER NOT NULL,
-	leaves  BLOB    NOT NULL,
-	places  BLOB    NOT NULL,
-	UNIQUE (commit_position, prepare_position)
-) STRICT;
 CREATE TABLE tile (
 	id     INTEGER PRIMARY KEY,
 	hashes BLOB    NOT NULL
@@ -71,6 +65,19 @@ CREATE TABLE erased (
 	erased_at_us INTEGER NOT NULL,
 	reason       TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
+`
+
+// runTable is where in the event log and in the file of the leaves each run of leaves stands.
+const runTable = `
+CREATE TABLE run (
+	n       INTEGER PRIMARY KEY,
+	commit_position  INTEGER NOT NULL,
+	prepare_position INTEGER NOT NULL,
+	start   INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	places  BLOB    NOT NULL,
+	UNIQUE (commit_position, prepare_position)
+) STRICT;
 `
 
 // Options say which tree is meant.
@@ -96,19 +103,18 @@ type Store struct {
 
 	mu     sync.Mutex // owns what follows
 	w      *sqlite.Conn
+	leaves *leafFile // reading needs no lock
 	tail   tail
-	back   *backfill
 	closed bool
 }
 
 // tail is the growing end of the tree, kept in memory so that an append reads nothing.
 type tail struct {
-	size   int64
-	last   eventlog.Position
-	leaves []byte   // of the last, incomplete run
-	places []byte   // likewise
-	first  [2]int64 // position of that run's first leaf
-	edge   [][]byte // by level: the hashes of the last, incomplete tile
+	size int64
+	last eventlog.Position
+	end  int64    // of the leaves, in their file
+	run  run      // the last, incomplete one; without places there is none
+	edge [][]byte // by level: the hashes of the last, incomplete tile
 }
 
 // Open opens the tree.
@@ -121,20 +127,21 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.w, err = sqlite.OpenConn(o.Path, sqlite.OpenReadWrite, sqlite.OpenCreate); err != nil {
 		return nil, wrap(err, "open %s", o.Path)
 	}
+	if s.leaves, err = openLeaves(o.Path, o.Create); err != nil {
+		s.w.Close()
+		return nil, wrap(err, "open %s", o.Path)
+	}
 	if err := s.prepare(o); err != nil {
 		s.w.Close()
+		s.leaves.close()
 		return nil, wrap(err, "open %s", o.Path)
 	}
 	s.pool, err = sqlitex.NewPool(o.Path, sqlitex.PoolOptions{Flags: sqlite.OpenReadOnly, PoolSize: readers, PrepareConn: func(c *sqlite.Conn) error {
 		return sqlitex.ExecuteTransient(c, `PRAGMA cell_size_check = ON`, nil)
 	}})
-	if err == nil {
-		if s.back, err = newBackfill(o.Path); err != nil {
-			s.pool.Close()
-		}
-	}
 	if err != nil {
 		s.w.Close()
+		s.leaves.close()
 		return nil, wrap(err, "open %s", o.Path)
 	}
 	return s, nil
@@ -143,9 +150,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) prepare(o Options) error {
 	s.w.SetBusyTimeout(5 * time.Second)
 	// FULL, not NORMAL: after a power loss NORMAL may lose the last transaction, and a checkpoint over leaves that
-	// vanished is a fork. Large pages, because leaves are written in runs of 20 kB; a cache that holds the largest
-	// transaction (ten thousand leaves, 6 MB), or its pages go to disk twice.
-	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`, `PRAGMA wal_autocheckpoint = 0`} {
+	// vanished is a fork. Large pages, because tiles have 8 kB; a cache that holds the largest transaction, or its pages go
+	// to disk twice. What was committed is copied into place every 4 MB.
+	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`, `PRAGMA wal_autocheckpoint = 256`} {
 		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
 			return err
 		}
@@ -171,6 +178,10 @@ func (s *Store) prepare(o Options) error {
 		}
 	case app != applicationID:
 		return fmt.Errorf("the file belongs to another program: %w", eventlog.ErrDamaged)
+	case version == 1:
+		if err := s.migrate(o.Path); err != nil {
+			return fmt.Errorf("move the leaves into a file of their own: %w", err)
+		}
 	case version != schemaVersion:
 		return fmt.Errorf("the file has version %d, this program writes %d: %w", version, schemaVersion, eventlog.ErrInvalid)
 	}
@@ -183,11 +194,15 @@ func (s *Store) create(o Options) (err error) {
 		return err
 	}
 	defer end(&err)
-	if err := sqlitex.ExecuteScript(s.w, schema, nil); err != nil {
+	if err := sqlitex.ExecuteScript(s.w, schema+runTable, nil); err != nil {
 		return err
 	}
 	if err := sqlitex.Execute(s.w, `INSERT INTO tree VALUES (1, ?, ?, 0)`, &sqlitex.ExecOptions{Args: []any{o.Origin, strings.Join(o.Prefixes, "\n")}}); err != nil {
 		return err
+	}
+	// What a lost database left behind belongs to nothing.
+	if err := s.leaves.f.Truncate(0); err != nil {
+		return writeError(err)
 	}
 	for _, p := range []string{fmt.Sprintf(`PRAGMA application_id = %d`, applicationID), fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion)} {
 		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
@@ -245,9 +260,9 @@ func (s *Store) load(o Options) error {
 		if want := int((t.size-1)%runLength) + 1; len(r.places) != want*placeBytes {
 			return fmt.Errorf("the last run holds %d leaves, want %d: %w", len(r.places)/placeBytes, want, eventlog.ErrDamaged)
 		}
-		t.last = placeAt(r.places, len(r.places)/placeBytes-1)
+		t.last, t.end = placeAt(r.places, len(r.places)/placeBytes-1), r.start+r.bytes
 		if t.size%runLength != 0 {
-			t.leaves, t.places, t.first = r.leaves, r.places, r.first
+			t.run = r
 		}
 	}
 	for level := 0; t.size>>(level*transparency.TileHeight) > 0; level++ {
@@ -280,12 +295,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.back.close()
-	err := s.pool.Close()
-	if cerr := s.w.Close(); err == nil {
-		err = cerr
-	}
-	return wrap(err, "close")
+	return wrap(errors.Join(s.pool.Close(), s.w.Close(), s.leaves.close()), "close")
 }
 
 // Origin is the log's name.
@@ -324,11 +334,7 @@ func (s *Store) Append(ctx context.Context, size int64, entries []Entry) error {
 	}
 	err := s.append(entries)
 	if err == nil {
-		bytes := 0
-		for _, e := range entries {
-			bytes += len(e.Leaf)
-		}
-		return wrap(s.back.committed(s.w, bytes), "copy back after %d leaves", s.tail.size)
+		return nil
 	}
 	if lerr := s.load(Options{}); lerr != nil {
 		err = errors.Join(err, lerr)
@@ -337,124 +343,94 @@ func (s *Store) Append(ctx context.Context, size int64, entries []Entry) error {
 }
 
 func (s *Store) append(entries []Entry) (err error) {
+	t := &s.tail
+	last := t.last
+	for i, e := range entries {
+		if last.Compare(e.Position) >= 0 {
+			return fmt.Errorf("leaf %d: its position %s is not beyond %s: %w", t.size+int64(i), e.Position, last, eventlog.ErrInvalid)
+		}
+		if len(e.Leaf) == 0 || len(e.Leaf) > transparency.MaxLeafBytes {
+			return fmt.Errorf("leaf %d has %d bytes: %w", t.size+int64(i), len(e.Leaf), eventlog.ErrTooLarge)
+		}
+		last = e.Position
+	}
+	// The database's lock holds for the file of the leaves too: who has it, and finds the tree as it was left, owns the end.
 	end, err := begin(s.w, "IMMEDIATE")
 	if err != nil {
 		return err
 	}
 	defer end(&err)
-	t := &s.tail
-	// Hashing needs no file and writing little thought: they go on at once.
-	hashed := make(chan growth, 1)
-	go func() { hashed <- grow(t.edge, t.size, entries) }()
-	// It reads t.edge and t.size, so it must have ended before either changes, also when writing fails.
-	defer func() {
-		if hashed != nil {
-			<-hashed
-		}
-	}()
-	last := t.last
-	for i, e := range entries {
-		index := t.size + int64(i)
-		if last.Compare(e.Position) >= 0 {
-			return fmt.Errorf("leaf %d: its position %s is not beyond %s: %w", index, e.Position, last, eventlog.ErrInvalid)
-		}
-		if len(e.Leaf) == 0 || len(e.Leaf) > transparency.MaxLeafBytes {
-			return fmt.Errorf("leaf %d has %d bytes: %w", index, len(e.Leaf), eventlog.ErrTooLarge)
-		}
-		last = e.Position
-		if len(t.places) == 0 {
-			t.first = [2]int64{int64(e.Position.Commit), int64(e.Position.Prepare)}
-		}
-		t.leaves = transparency.AppendEntry(t.leaves, e.Leaf)
-		t.places = appendPlace(t.places, e.Position)
-		if len(t.places) == runLength*placeBytes || i == len(entries)-1 {
-			if err := s.writeRun(index / runLength); err != nil {
-				return err
-			}
-		}
-		if len(t.places) == runLength*placeBytes {
-			t.leaves, t.places = t.leaves[:0], t.places[:0]
-		}
+	if err := s.unchanged(); err != nil {
+		return err
 	}
-	g := <-hashed
-	hashed = nil
+	// The leaves go to the disk, the hashing goes on wherever a processor is free, and the rows are written here.
+	var g growth
+	var stored error
+	var wg sync.WaitGroup
+	wg.Go(func() { stored = s.leaves.write(t.end, entries) })
+	wg.Go(func() { g = grow(t.edge, t.size, entries) })
+	grown := *t
+	grown.run.places = slices.Clone(t.run.places)
+	err = s.writeRuns(&grown, entries)
+	wg.Wait()
+	if err != nil || stored != nil {
+		return errors.Join(err, stored)
+	}
 	for _, w := range g.tiles {
 		if err := s.writeTile(w.level, w.n, w.hashes); err != nil {
 			return err
 		}
 	}
-	size := t.size + int64(len(entries))
-	if err := sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{size}}); err != nil {
+	grown.edge = g.edge
+	if err := sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{grown.size}}); err != nil {
 		return err
 	}
-	t.size, t.last, t.edge = size, last, g.edge
+	s.tail = grown
 	return nil
 }
 
-// growth is what new leaves do to the tiles.
-type growth struct {
-	tiles []tileWrite
-	edge  [][]byte
+// unchanged checks that no other process added leaves since this one looked.
+func (s *Store) unchanged() error {
+	return sqlitex.Execute(s.w, `SELECT size FROM tree`, &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+		if size := st.ColumnInt64(0); size != s.tail.size {
+			return fmt.Errorf("another process made it %d leaves long: %w", size, eventlog.ErrConflict)
+		}
+		return nil
+	}})
 }
 
-type tileWrite struct {
-	level  int
-	n      int64
-	hashes []byte
-}
-
-// grow hashes leaves into the growing tiles of a tree. A tile that is full is hashed into the one above.
-func grow(edge [][]byte, size int64, entries []Entry) growth {
-	g := growth{edge: make([][]byte, len(edge))}
-	for level, hashes := range edge {
-		g.edge[level] = append(make([]byte, 0, transparency.TileWidth*tlog.HashSize), hashes...)
-	}
+// writeRuns writes the rows of new leaves and moves t's size and ends with them.
+func (s *Store) writeRuns(t *tail, entries []Entry) error {
 	for i, e := range entries {
-		g.add(0, (size+int64(i))/transparency.TileWidth, transparency.LeafHash(e.Leaf))
-	}
-	size += int64(len(entries))
-	for level, hashes := range g.edge {
-		if len(hashes) > 0 {
-			g.tiles = append(g.tiles, tileWrite{level, size >> (level * transparency.TileHeight) / transparency.TileWidth, hashes})
+		if len(t.run.places) == 0 {
+			t.run.first, t.run.start, t.run.bytes = [2]int64{int64(e.Position.Commit), int64(e.Position.Prepare)}, t.end, 0
+		}
+		n := int64(2 + len(e.Leaf))
+		t.run.bytes, t.end, t.last = t.run.bytes+n, t.end+n, e.Position
+		t.run.places = appendPlace(t.run.places, e.Position)
+		t.size++
+		full := len(t.run.places) == runLength*placeBytes
+		if full || i == len(entries)-1 {
+			if err := s.writeRun((t.size-1)/runLength, t.run); err != nil {
+				return err
+			}
+		}
+		if full {
+			t.run.places = t.run.places[:0]
 		}
 	}
-	return g
+	return nil
 }
 
-func (g *growth) add(level int, n int64, h tlog.Hash) {
-	if level == len(g.edge) {
-		g.edge = append(g.edge, nil)
-	}
-	if g.edge[level] == nil {
-		g.edge[level] = make([]byte, 0, transparency.TileWidth*tlog.HashSize)
-	}
-	if g.edge[level] = append(g.edge[level], h[:]...); len(g.edge[level]) < transparency.TileWidth*tlog.HashSize {
-		return
-	}
-	full := g.edge[level]
-	g.edge[level] = nil
-	g.tiles = append(g.tiles, tileWrite{level, n, full})
-	g.add(level+1, n/transparency.TileWidth, transparency.TileRoot(hashesOf(full)))
-}
-
-func hashesOf(b []byte) []tlog.Hash {
-	hs := make([]tlog.Hash, len(b)/tlog.HashSize)
-	for i := range hs {
-		hs[i] = tlog.Hash(b[i*tlog.HashSize:])
-	}
-	return hs
-}
-
-func (s *Store) writeRun(n int64) error {
-	st, err := s.w.Prepare(`INSERT INTO run VALUES (?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET leaves = excluded.leaves, places = excluded.places`)
+func (s *Store) writeRun(n int64, r run) error {
+	st, err := s.w.Prepare(`INSERT INTO run VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET bytes = excluded.bytes, places = excluded.places`)
 	if err != nil {
 		return err
 	}
-	st.BindInt64(1, n)
-	st.BindInt64(2, s.tail.first[0])
-	st.BindInt64(3, s.tail.first[1])
-	st.BindBytes(4, s.tail.leaves)
-	st.BindBytes(5, s.tail.places)
+	for i, v := range [...]int64{n, r.first[0], r.first[1], r.start, r.bytes} {
+		st.BindInt64(i+1, v)
+	}
+	st.BindBytes(6, r.places)
 	return finish(st)
 }
 

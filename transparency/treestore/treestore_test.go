@@ -1,6 +1,7 @@
 package treestore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -371,13 +372,15 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 	s.Close()
 	for name, sql := range map[string]string{
-		"a byte of a leaf":              `UPDATE run SET leaves = CAST(substr(leaves, 1, 300) || 'x' || substr(leaves, 302) AS BLOB) WHERE n = 3`,
-		"a leaf's length":               `UPDATE run SET leaves = CAST(x'00' || substr(leaves, 2) AS BLOB) WHERE n = 3`,
-		"a run dropped":                 `DELETE FROM run WHERE n = 4`,
-		"two runs swapped":              `UPDATE run SET leaves = (SELECT leaves FROM run b WHERE b.n = 11 - run.n) WHERE n IN (5, 6)`,
-		"a run added":                   `INSERT INTO run SELECT 99, 99999, 99999, leaves, places FROM run WHERE n = 1`,
+		"where a run begins":            `UPDATE run SET start = start + 1 WHERE n = 1`,
+		"where a run ends":              `UPDATE run SET bytes = bytes - 1 WHERE n = 1`,
+		"a run beyond the file":         `UPDATE run SET start = 1 << 60 WHERE n = 1`,
+		"a run of many bytes":           `UPDATE run SET bytes = 1 << 60 WHERE n = 1`,
+		"a run dropped":                 `DELETE FROM run WHERE n = 1`,
+		"two runs swapped":              `UPDATE run SET n = 9 WHERE n = 0; UPDATE run SET n = 0 WHERE n = 1; UPDATE run SET n = 1 WHERE n = 9`,
+		"a run added":                   `INSERT INTO run SELECT 99, 99999, 99999, start, bytes, places FROM run WHERE n = 1`,
 		"the tree cut back":             `UPDATE tree SET size = 576`,
-		"the tree cut back to a run":    `UPDATE tree SET size = 576; DELETE FROM run WHERE n >= 18`,
+		"the tree cut back to a run":    `UPDATE tree SET size = 512; DELETE FROM run WHERE n >= 2`,
 		"the tree enlarged":             `UPDATE tree SET size = 601`,
 		"a place":                       `UPDATE run SET places = CAST(x'ff' || substr(places, 2) AS BLOB) WHERE n = 2`,
 		"a first place":                 `UPDATE run SET commit_position = commit_position + 1 WHERE n = 2`,
@@ -396,26 +399,64 @@ func TestCheckFindsDamage(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "tree.db")
 			copyFile(t, pristine, path)
-			c, err := sqlite.OpenConn(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := sqlitex.ExecuteScript(c, sql, nil); err != nil {
-				t.Fatal(err)
-			}
-			c.Close()
-			s, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin})
-			if err != nil {
-				t.Logf("found on opening: %v", err)
-				return
-			}
-			defer s.Close()
-			err = s.Check(context.Background(), treestore.CheckOptions{Policy: policy(t)})
-			if err == nil {
-				t.Fatal("not noticed")
-			}
-			t.Log(err)
+			copyFile(t, pristine+treestore.LeavesSuffix, path+treestore.LeavesSuffix)
+			execute(t, path, sql)
+			damageIsFound(t, path)
 		})
+	}
+	leaves, err := os.ReadFile(pristine + treestore.LeavesSuffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func(b []byte) []byte{
+		"a byte of a leaf":   func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"a leaf's length":    func(b []byte) []byte { b[0] ^= 1; return b },
+		"the last byte":      func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+		"the file cut off":   func(b []byte) []byte { return b[:len(b)-1] },
+		"the file emptied":   func([]byte) []byte { return nil },
+		"the file not there": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "tree.db")
+			copyFile(t, pristine, path)
+			if damage != nil {
+				if err := os.WriteFile(path+treestore.LeavesSuffix, damage(bytes.Clone(leaves)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			damageIsFound(t, path)
+		})
+	}
+}
+
+// damageIsFound opens a damaged tree and checks it.
+func damageIsFound(t *testing.T, path string) {
+	t.Helper()
+	s, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin})
+	if err != nil {
+		t.Logf("found on opening: %v", err)
+		return
+	}
+	defer s.Close()
+	err = s.Check(context.Background(), treestore.CheckOptions{Policy: policy(t)})
+	if err == nil {
+		t.Fatal("not noticed")
+	}
+	t.Log(err)
+}
+
+func execute(t *testing.T, path, sql string) {
+	t.Helper()
+	c, err := sqlite.OpenConn(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sqlitex.ExecuteScript(c, sql, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
