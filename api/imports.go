@@ -149,7 +149,7 @@ func (h *Handler) importRows(c *call, key, name string, file []byte, channel dom
 	if err != nil {
 		return nil, err
 	}
-	if err := refusedRows(rows, refusals); err != nil {
+	if err := refusedRows(rows, refusals, results); err != nil {
 		return nil, err
 	}
 	return c.imported(rows, attempts, results)
@@ -185,8 +185,8 @@ func (c *call) imported(rows []intake.Row, attempts []commands.FileRow, results 
 	return out, nil
 }
 
-// refusedRows is one refusal of all that is wrong with the rows, or nil.
-func refusedRows(rows []intake.Row, refusals []*domain.Error) error {
+// refusedRows is one refusal of all that is wrong with the rows, or nil. A log that takes rows one by one may have taken some.
+func refusedRows(rows []intake.Row, refusals []*domain.Error, results []commands.Result) error {
 	var faults []domain.Fault
 	var kind domain.Kind
 	for i, refusal := range refusals {
@@ -206,6 +206,15 @@ func refusedRows(rows []intake.Row, refusals []*domain.Error) error {
 	domain.SortFaults(faults)
 	if len(faults) > intake.MaxFaults {
 		faults = append(faults[:intake.MaxFaults:intake.MaxFaults], domain.NewFault(domain.CodeMoreFaults, "", "count", fmt.Sprint(len(faults)-intake.MaxFaults)))
+	}
+	taken := 0
+	for _, r := range results {
+		if r.Stream != "" {
+			taken++
+		}
+	}
+	if taken > 0 {
+		faults = append(faults, domain.NewFault(domain.CodeOthersRecorded, "", "count", fmt.Sprint(taken)))
 	}
 	return &domain.Error{Kind: kind, Faults: faults}
 }

@@ -204,3 +204,36 @@ func TestTheDepartmentDoesNotFile(t *testing.T) {
 	w.want(ask{as: "admin", method: "POST", path: "/v1/persons/department/roles", body: `{"role":"filer","unit":"25741"}`}, 201)
 	w.want(file, 201)
 }
+
+// racedLog takes one stream at a time, and somebody else comes before the first append to one of them.
+type racedLog struct {
+	eventlog.Log
+	stream string
+	first  func()
+	came   atomic.Bool
+}
+
+func (l *racedLog) Append(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Proposed) (eventlog.Appended, error) {
+	if stream == l.stream && l.came.CompareAndSwap(false, true) {
+		l.first()
+	}
+	return l.Log.Append(ctx, stream, expected, events)
+}
+
+// TestImportSaysWhatARaceLeft: where the log takes rows one by one, the answer says which were not recorded and how many were.
+func TestImportSaysWhatARaceLeft(t *testing.T) {
+	t.Parallel()
+	c := &clock{t: clockAt("05:00:00").AddDate(0, 0, -3)}
+	log := &racedLog{Log: memlog.New(c.Now)}
+	w := newWorldOn(t, c, options{log: log}, (*world).populate)
+	asOfficer(w)
+	key := domain.ReportKey{Regime: "bluezone", Form: "commune", Unit: "25744", Date: "2021-02-08"}
+	log.first = func() {
+		w.want(ask{as: "district", method: "POST", path: strings.Replace(reportURL, "25741", "25744", 1), body: goodReport}, 201)
+	}
+	log.stream = key.Stream()
+	p := decodeInto[Problem](t, w.want(ask{as: "district", method: "POST", path: importURL, body: goodCSV, headers: map[string]string{"Content-Type": csvType}}, 409))
+	if len(p.Errors) != 2 || p.Errors[0].Row != 3 || p.Errors[0].Code != string(domain.CodeAlreadySubmitted) || p.Errors[1].Code != string(domain.CodeOthersRecorded) {
+		t.Errorf("%+v", p)
+	}
+}

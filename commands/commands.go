@@ -147,11 +147,50 @@ func (l *Ledger) complete(c Command) (Command, error) {
 // append stores the events after next events of the stream. An unknown outcome is repeated with the same ids and the
 // same expectation: the log's rules make that one event, not two.
 func (l *Ledger) append(ctx context.Context, c Command, stream string, next uint64, events []domain.Event) (Result, error) {
-	result := Result{Stream: stream, ReceivedAt: c.ReceivedAt, Events: events}
+	proposed, err := l.propose(c, stream, events)
+	if err != nil {
+		return Result{}, err
+	}
+	var result Result
+	err = insist(ctx, func(first bool) error {
+		done, err := l.log.Append(ctx, stream, eventlog.After(next), proposed)
+		if err != nil {
+			return fmt.Errorf("commands: append %d events to %s: %w", len(events), stream, err)
+		}
+		result = recorded(c, stream, events, proposed, done)
+		result.Repeat = done.Repeat && first
+		return nil
+	})
+	return result, err
+}
+
+// insist calls f until it is known what became of it, or patience ends.
+func insist(ctx context.Context, f func(first bool) error) error {
+	for try := 1; ; try++ {
+		err := f(try == 1)
+		unknown := errors.Is(err, eventlog.ErrOutcomeUnknown) || errors.Is(err, eventlog.ErrUnavailable)
+		if !unknown || try == maxRepeats || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// recorded is the result of a command whose events the log has taken.
+func recorded(c Command, stream string, events []domain.Event, proposed []eventlog.Proposed, done eventlog.Appended) Result {
+	r := Result{Stream: stream, Revision: done.Last, Position: done.Position, PositionKnown: done.PositionKnown,
+		ReceivedAt: c.ReceivedAt, RecordedAt: done.RecordedAt, Events: events}
+	for _, p := range proposed {
+		r.EventIDs = append(r.EventIDs, p.ID)
+	}
+	return r
+}
+
+// propose makes of events what the log stores, when their schemas allow it.
+func (l *Ledger) propose(c Command, stream string, events []domain.Event) ([]eventlog.Proposed, error) {
 	proposed := make([]eventlog.Proposed, len(events))
 	for i, e := range events {
 		if names := domain.StreamOf(e); names != "" && names != stream {
-			return Result{}, fmt.Errorf("commands: %s is about %s and cannot stand on %s", e.Kind(), names, stream)
+			return nil, fmt.Errorf("commands: %s is about %s and cannot stand on %s", e.Kind(), names, stream)
 		}
 		id := domain.NewEventID(c.ID, i)
 		stored, err := schemas.Encode(domain.Fact{Event: e, Meta: domain.Meta{
@@ -159,26 +198,14 @@ func (l *Ledger) append(ctx context.Context, c Command, stream string, next uint
 			CommandID: c.ID, CorrelationID: c.CorrelationID, CausationID: c.CausationID,
 		}})
 		if err != nil {
-			return Result{}, fmt.Errorf("commands: encode %s for %s: %w", e.Kind(), stream, err)
+			return nil, fmt.Errorf("commands: encode %s for %s: %w", e.Kind(), stream, err)
 		}
 		if err := l.registry.ValidateEvent(stored); err != nil {
-			return Result{}, fmt.Errorf("commands: %s for %s does not fit its schema: %w", e.Kind(), stream, err)
+			return nil, fmt.Errorf("commands: %s for %s does not fit its schema: %w", e.Kind(), stream, err)
 		}
 		proposed[i] = eventlog.Proposed{ID: id, Kind: stored.Kind, Data: stored.Data, Meta: stored.Meta}
-		result.EventIDs = append(result.EventIDs, id)
 	}
-	for try := 1; ; try++ {
-		done, err := l.log.Append(ctx, stream, eventlog.After(next), proposed)
-		if err == nil {
-			result.Revision, result.Position, result.PositionKnown = done.Last, done.Position, done.PositionKnown
-			result.RecordedAt, result.Repeat = done.RecordedAt, done.Repeat && try == 1
-			return result, nil
-		}
-		unknown := errors.Is(err, eventlog.ErrOutcomeUnknown) || errors.Is(err, eventlog.ErrUnavailable)
-		if !unknown || try == maxRepeats || ctx.Err() != nil {
-			return Result{}, fmt.Errorf("commands: append %d events to %s: %w", len(events), stream, err)
-		}
-	}
+	return proposed, nil
 }
 
 // repeated answers a command that was taken before, from what stands in the log.

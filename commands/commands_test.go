@@ -30,7 +30,8 @@ type world struct {
 	*testing.T
 	ctx    context.Context
 	clock  *eventlogtest.Clock
-	log    *eventlogtest.Faulty
+	log    *eventlogtest.Faulty // of whole; it takes reports one by one
+	whole  *memlog.Log          // takes a file's reports as one
 	ledger *commands.Ledger
 	n      int
 }
@@ -66,7 +67,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{T: t, ctx: context.Background(), clock: eventlogtest.NewClock()}
 	w.clock.Set(at("08:00:00.000000"))
-	w.log = eventlogtest.NewFaulty(memlog.New(w.clock.Now))
+	w.whole = memlog.New(w.clock.Now)
+	w.log = eventlogtest.NewFaulty(w.whole)
 	w.ledger = commands.New(w.log, registry, w.clock.Now, zap.NewNop())
 	w.ok(w.ledger.RegisterPerson(w.ctx, w.system(), domain.PersonRegistered{Person: "dept", Name: "Người vận hành", Synthetic: true}))
 	w.ok(w.ledger.GrantRole(w.ctx, w.system(), "dept", domain.RoleDepartment, "", at("00:00:00.000000"), nil))

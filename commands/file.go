@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
 )
 
 // FileRow is one row of a file of reports: an attempt of its own.
@@ -24,37 +26,114 @@ const rowsAtOnce = 64
 // those before it leave. Earlier days come first, and on one day the reports that sum others (rule 9) after those, so that
 // they sum what the file says, in whatever order it says it.
 //
-// refusals[i] is why row i is refused; when any is, nothing was recorded, unless another writer was faster than this one
-// between the deciding and the recording. results[i] is empty where row i was not recorded. After an error, or after such a
-// race, the same rows may be submitted again under the same ids: what is recorded is not recorded twice.
+// refusals[i] is why row i is refused; when any is, nothing was recorded. results[i] is empty where row i was not recorded.
+// After an error the same rows may be submitted again under the same ids: what is recorded is not recorded twice.
+//
+// A log that cannot append to several streams as one takes the rows one by one. There, and only there, another writer that
+// is faster with a row between the deciding and the recording leaves the other rows recorded: refusals and results say
+// which, and the rows that are left may be submitted again.
 func (l *Ledger) SubmitFile(ctx context.Context, rows []FileRow) (results []Result, refusals []*domain.Error, err error) {
-	results = make([]Result, len(rows))
-	refusals, err = l.CheckFile(ctx, rows)
-	if err != nil || slices.ContainsFunc(refusals, refused) {
-		return results, refusals, err
+	log, whole := l.log.(eventlog.MultiAppender)
+	for attempt := 1; ; attempt++ {
+		results = make([]Result, len(rows))
+		var file *ahead
+		file, refusals, err = l.decideFile(ctx, rows)
+		if err != nil || slices.ContainsFunc(refusals, refused) {
+			return results, refusals, err
+		}
+		if !whole {
+			err = eachRow(ctx, file.stages, refusals, func(i int) (err error) {
+				results[i], err = l.SubmitReport(ctx, rows[i].Command, rows[i].Filing)
+				return err
+			})
+			return results, refusals, err
+		}
+		results, err = l.record(ctx, log, file)
+		if !errors.Is(err, eventlog.ErrConflict) || attempt == maxAttempts {
+			return results, refusals, err
+		}
 	}
-	err = l.eachRow(ctx, rows, refusals, func(i int) (err error) {
-		results[i], err = l.SubmitReport(ctx, rows[i].Command, rows[i].Filing)
-		return err
-	})
-	return results, refusals, err
 }
 
 func refused(e *domain.Error) bool { return e != nil }
 
 // CheckFile decides the rows as SubmitFile would now, and records nothing.
 func (l *Ledger) CheckFile(ctx context.Context, rows []FileRow) (refusals []*domain.Error, err error) {
-	ahead := ahead{ledger: l, reports: make(map[domain.ReportKey]domain.Report, len(rows))}
-	refusals = make([]*domain.Error, len(rows))
-	err = l.eachRow(ctx, rows, refusals, func(i int) error { return ahead.check(ctx, rows[i]) })
+	_, refusals, err = l.decideFile(ctx, rows)
 	return refusals, err
 }
 
-// ahead is the ledger as it will be once the rows checked so far are recorded.
+func (l *Ledger) decideFile(ctx context.Context, rows []FileRow) (*ahead, []*domain.Error, error) {
+	refusals := make([]*domain.Error, len(rows))
+	stages, err := l.stages(ctx, rows)
+	if err != nil {
+		return nil, refusals, err
+	}
+	file := &ahead{ledger: l, stages: stages, rows: make([]decided, len(rows)), reports: make(map[domain.ReportKey]domain.Report, len(rows))}
+	err = eachRow(ctx, stages, refusals, func(i int) (err error) {
+		file.rows[i], err = file.decide(ctx, rows[i])
+		return err
+	})
+	return file, refusals, err
+}
+
+// record appends what was decided, as one. The results of rows that were recorded before are those of then.
+func (l *Ledger) record(ctx context.Context, log eventlog.MultiAppender, file *ahead) ([]Result, error) {
+	results := make([]Result, len(file.rows))
+	var parts []eventlog.Part
+	var of []int // the row of each part
+	for _, stage := range file.stages {
+		for _, i := range stage {
+			d := file.rows[i]
+			if d.seen {
+				var err error
+				if results[i], err = l.repeated(ctx, d.stream, d.next, d.command); err != nil {
+					return results, err
+				}
+				continue
+			}
+			proposed, err := l.propose(d.command, d.stream, d.events)
+			if err != nil {
+				return results, err
+			}
+			parts = append(parts, eventlog.Part{Stream: d.stream, Expected: eventlog.After(d.next), Events: proposed})
+			of = append(of, i)
+		}
+	}
+	if len(parts) == 0 {
+		return results, nil
+	}
+	return results, insist(ctx, func(first bool) error {
+		done, err := log.AppendAll(ctx, parts)
+		if err != nil {
+			return fmt.Errorf("commands: append %d reports: %w", len(parts), err)
+		}
+		for j, i := range of {
+			d := file.rows[i]
+			results[i] = recorded(d.command, d.stream, d.events, parts[j].Events, done[j])
+			results[i].Repeat = done[j].Repeat && first
+		}
+		return nil
+	})
+}
+
+// ahead is the ledger as it will be once the rows decided so far are recorded.
 type ahead struct {
-	ledger  *Ledger
+	ledger *Ledger
+	stages [][]int
+	rows   []decided // by the row's index
+
 	mu      sync.Mutex // guards reports
 	reports map[domain.ReportKey]domain.Report
+}
+
+// decided is what a row comes to.
+type decided struct {
+	command Command
+	stream  string
+	next    uint64 // events of the stream before it; the command's last revision when it was seen
+	events  []domain.Event
+	seen    bool // recorded by an attempt before
 }
 
 func (a *ahead) report(ctx context.Context, key domain.ReportKey) (domain.Report, error) {
@@ -67,38 +146,35 @@ func (a *ahead) report(ctx context.Context, key domain.ReportKey) (domain.Report
 	return a.ledger.Report(ctx, key)
 }
 
-func (a *ahead) check(ctx context.Context, row FileRow) error {
+func (a *ahead) decide(ctx context.Context, row FileRow) (decided, error) {
 	c, decide, err := a.ledger.submission(ctx, row.Command, row.Filing, a.report)
 	if err != nil {
-		return err
+		return decided{}, err
 	}
-	r, err := a.report(ctx, row.Filing.Key)
-	if err != nil {
-		return err
+	d := decided{command: c, stream: row.Filing.Key.Stream()}
+	var r domain.Report
+	if r, d.next, err = a.ledger.loadReport(row.Filing.Key)(ctx, d.stream); err != nil {
+		return d, fmt.Errorf("commands: load %s: %w", d.stream, err)
 	}
-	if _, ok := r.Seen(c.ID); ok { // recorded by an attempt before
-		return nil
+	if revision, ok := r.Seen(c.ID); ok {
+		d.next, d.seen = revision, true
+		return d, nil
 	}
-	events, err := decide(r)
-	if err != nil {
-		return err
+	if d.events, err = decide(r); err != nil {
+		return d, err
 	}
-	for _, e := range events {
+	for _, e := range d.events {
 		r = r.Apply(domain.Fact{Event: e, Meta: domain.Meta{Actor: c.Actor, Channel: c.Channel, CommandID: c.ID, ReceivedAt: c.ReceivedAt, RecordedAt: c.ReceivedAt}})
 	}
 	a.mu.Lock()
 	a.reports[row.Filing.Key] = r
 	a.mu.Unlock()
-	return nil
+	return d, nil
 }
 
 // eachRow calls f with the index of every row: rows that others build on first, rows that do not touch each other at
 // once. Refusals are kept by row; anything else ends it.
-func (l *Ledger) eachRow(ctx context.Context, rows []FileRow, refusals []*domain.Error, f func(i int) error) error {
-	stages, err := l.stages(ctx, rows)
-	if err != nil {
-		return err
-	}
+func eachRow(ctx context.Context, stages [][]int, refusals []*domain.Error, f func(i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for _, stage := range stages {

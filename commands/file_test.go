@@ -1,12 +1,17 @@
 package commands_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/eventlog/memlog"
+	"github.com/answerable-ledger/answerable/schemas"
 )
 
 // rows makes the rows of a file, each sent by its unit's filer.
@@ -24,9 +29,10 @@ func district(agencies int64) commands.Filing {
 
 // A file may hold the communes' reports and the district's that sums them, in any order: the sums are of what the file
 // says, and a repeat of the file records nothing (rule 9).
-func TestSubmitFile(t *testing.T) {
-	t.Parallel()
-	w := opened(t)
+func TestSubmitFile(t *testing.T) { onEachLog(t, testSubmitFile) }
+
+func testSubmitFile(w *world) {
+	t := w.T
 	rows := w.rows(district(4), filing("c2", 60), filing("c1", 50))
 	results, refusals, err := w.ledger.SubmitFile(w.ctx, rows)
 	if err != nil || refusals[0] != nil || refusals[1] != nil || refusals[2] != nil {
@@ -71,9 +77,8 @@ func TestSubmitFileRefusesWhole(t *testing.T) {
 		"a fall without a word": {[]commands.Filing{next, filing("c1", 50)}, 0, domain.CodeNoteNeeded},
 		"nobody asked":          {[]commands.Filing{filing("c1", 50), {Key: key("staff", "c1"), Figures: domain.Figures{"staff": 1}}}, 1, domain.CodeNoObligation},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := opened(t)
+		onEachLog(t, func(w *world) {
+			t := w.T
 			w.ok(w.ledger.OpenDay(w.ctx, w.as("dept"), regime, day.AddDays(1)))
 			before, err := w.log.Head(w.ctx)
 			if err != nil {
@@ -85,20 +90,21 @@ func TestSubmitFileRefusesWhole(t *testing.T) {
 			}
 			for i, refusal := range refusals {
 				if (refusal != nil) != (i == c.row) || refusal != nil && refusal.Code() != c.code {
-					t.Errorf("row %d: %v", i, refusal)
+					t.Errorf("%s: row %d: %v", name, i, refusal)
 				}
 			}
 			if after, err := w.log.Head(w.ctx); err != nil || after != before {
-				t.Errorf("recorded up to %s, before it was %s, %v", after, before, err)
+				t.Errorf("%s: recorded up to %s, before it was %s, %v", name, after, before, err)
 			}
 		})
 	}
 }
 
 // A file whose recording was cut off is finished by submitting it again.
-func TestSubmitFileAfterAFault(t *testing.T) {
-	t.Parallel()
-	w := opened(t)
+func TestSubmitFileAfterAFault(t *testing.T) { onEachLog(t, testSubmitFileAfterAFault) }
+
+func testSubmitFileAfterAFault(w *world) {
+	t := w.T
 	rows := w.rows(district(1), filing("c1", 50))
 	w.ok(w.ledger.SubmitReport(w.ctx, rows[1].Command, rows[1].Filing)) // as far as the first attempt came
 	results, refusals, err := w.ledger.SubmitFile(w.ctx, rows)
@@ -112,4 +118,109 @@ func opened(t *testing.T) *world {
 	w := newWorld(t)
 	w.ok(w.ledger.OpenDay(w.ctx, w.as("dept"), regime, day))
 	return w
+}
+
+// onEachLog runs f in a world whose log takes a file's reports one by one, and in one whose log takes them as one.
+func onEachLog(t *testing.T, f func(*world)) {
+	for _, name := range []string{"row by row", "as one"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := opened(t)
+			if name == "as one" {
+				w.ledger = w.on(w.whole)
+			}
+			f(w)
+		})
+	}
+}
+
+// on is a ledger on another log.
+func (w *world) on(log commands.Log) *commands.Ledger {
+	w.Helper()
+	registry, err := schemas.Load()
+	if err != nil {
+		w.Fatal(err)
+	}
+	return commands.New(log, registry, w.clock.Now, zap.NewNop())
+}
+
+// racing is a log that takes a file's reports as one, and before whose taking something happens.
+type racing struct {
+	*memlog.Log
+	before func() // the first time
+	after  error  // what is answered the first time although it was stored
+}
+
+func (r *racing) AppendAll(ctx context.Context, parts []eventlog.Part) ([]eventlog.Appended, error) {
+	if f := r.before; f != nil {
+		r.before = nil
+		f()
+	}
+	done, err := r.Log.AppendAll(ctx, parts)
+	if err == nil && r.after != nil {
+		err, r.after = r.after, nil
+	}
+	return done, err
+}
+
+// Another writer who comes between the deciding and the recording with a row of the file has it refused whole: what is
+// half done nobody finds again.
+func TestSubmitFileRefusesWholeAfterARace(t *testing.T) {
+	t.Parallel()
+	w := opened(t)
+	var head eventlog.Position
+	race := &racing{Log: w.whole, before: func() {
+		w.file("c2", 10)
+		head, _ = w.whole.Head(w.ctx)
+	}}
+	results, refusals, err := w.on(race).SubmitFile(w.ctx, w.rows(district(4), filing("c2", 60), filing("c1", 50)))
+	if err != nil || refusals[0] != nil || refusals[2] != nil || refusals[1] == nil || refusals[1].Code() != domain.CodeAlreadySubmitted {
+		t.Errorf("%v, %v", refusals, err)
+	}
+	for i, r := range results {
+		if r.Stream != "" {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+	if now, err := w.whole.Head(w.ctx); err != nil || head.IsZero() || now != head {
+		t.Errorf("recorded up to %s, the other writer up to %s, %v", now, head, err)
+	}
+}
+
+// Where what came between leaves the rows standing, the file is decided again on it and recorded whole: the day was closed,
+// so c1's report, received in time, withdraws its breach (rule 3).
+func TestSubmitFileIsDecidedAgainAfterARace(t *testing.T) {
+	t.Parallel()
+	w := opened(t)
+	rows := w.rows(district(4), filing("c2", 60), filing("c1", 50))
+	for i := range rows {
+		rows[i].Command.ReceivedAt = at("13:59:59.000000")
+	}
+	w.clock.Set(at("14:05:01.000000"))
+	race := &racing{Log: w.whole, before: func() { w.closeDue(w.closer()) }}
+	results, refusals, err := w.on(race).SubmitFile(w.ctx, rows)
+	if err != nil || refusals[0] != nil || refusals[1] != nil || refusals[2] != nil {
+		t.Fatal(refusals, err)
+	}
+	c1 := w.report(key("commune", "c1"))
+	if len(c1.Breaches) != 1 || c1.Breaches[0].Withdrawn == nil || results[2].Revision != 2 {
+		t.Errorf("%+v, %+v", c1, results[2])
+	}
+	if v, _ := w.report(key("district", "d1")).Newest(); len(v.Content.Children) != 2 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Rows that were recorded and reported as of unknown outcome are recorded once, and not called repeats.
+func TestSubmitFileOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	w := opened(t)
+	rows := w.rows(district(4), filing("c1", 50))
+	results, _, err := w.on(&racing{Log: w.whole, after: eventlog.ErrOutcomeUnknown}).SubmitFile(w.ctx, rows)
+	if err != nil || results[0].Repeat || results[1].Repeat || results[0].Position.Compare(results[1].Position) <= 0 {
+		t.Errorf("%+v, %v", results, err)
+	}
+	if r := w.report(key("commune", "c1")); len(r.Versions) != 1 {
+		t.Errorf("%+v", r)
+	}
 }

@@ -51,6 +51,7 @@ const (
 	CodeLogKeyRetired     Code = "log_key_retired"
 	CodeMoreFaults        Code = "more_faults"
 	CodeNilWithFigures    Code = "nil_with_figures"
+	CodeOthersRecorded    Code = "others_recorded"
 	CodeNoBreach          Code = "no_breach"
 	CodeNoObligation      Code = "no_obligation"
 	CodeNoRows            Code = "no_rows"
@@ -158,6 +159,7 @@ var texts = map[Code]Wording{
 	CodeJSON:              {"JSON không hợp lệ: {detail}", "Not valid JSON: {detail}"},
 	CodeLogKeyRetired:     {"Khóa {key} của nhật ký minh bạch đã ngừng dùng; khóa đã ngừng thì không dùng lại.", "The key {key} of the transparency log was retired; a retired key does not come back."},
 	CodeMoreFaults:        {"Còn {count} lỗi khác chưa liệt kê.", "{count} more faults are not listed."},
+	CodeOthersRecorded:    {"{count} báo cáo khác của tệp đã được ghi vào sổ; chỉ các dòng nêu trên là không, vì có người khác gửi trước.", "The file's other {count} reports were recorded; only the rows named were not, because somebody else was faster."},
 	CodeNilWithFigures:    {"Báo cáo “không phát sinh” không được kèm số liệu; hãy bỏ một trong hai.", "A nil report carries no figures; drop one or the other."},
 	CodeNoBreach:          {"Đơn vị {unit} không có vi phạm “{breach}” còn hiệu lực ngày {date}.", "Unit {unit} has no standing breach “{breach}” on {date}."},
 	CodeNoObligation:      {"Không có nghĩa vụ báo cáo: đơn vị {unit}, biểu {form}, ngày {date}. Hãy kiểm tra lại mã đơn vị, biểu và ngày.", "There is no such obligation: unit {unit}, form {form}, date {date}. Please check all three."},

@@ -8,8 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
@@ -61,7 +62,7 @@ func (c importCmd) Run(a *app) (err error) {
 	attempts := make([]commands.FileRow, len(rows))
 	for i, row := range rows {
 		attempts[i] = commands.FileRow{Filing: c.filing(row), Command: commands.Command{
-			ID:    domain.NewCommandID("import", hex.EncodeToString(sum[:]), strconv.Itoa(row.Number)),
+			ID:    c.commandID(sum, row),
 			Actor: domain.PersonID(c.As), Channel: channel, ReceivedAt: received}}
 	}
 	var results []commands.Result
@@ -99,6 +100,12 @@ func (c importCmd) Run(a *app) (err error) {
 		a.printf("%d báo cáo: ghi %d, đã có từ lần trước %d.\n", "%d reports: %d recorded, %d were there from before.\n", len(rows), recorded, repeated)
 	}
 	return nil
+}
+
+// commandID is the same when the file is sent again for what the row is about, and another for another day: a file without
+// a column of dates may be the same every day.
+func (c importCmd) commandID(file [sha256.Size]byte, row intake.Row) uuid.UUID {
+	return domain.NewCommandID("import", hex.EncodeToString(file[:]), c.Regime, string(row.Form), string(row.Unit), string(row.Date))
 }
 
 func (c importCmd) filing(row intake.Row) commands.Filing {

@@ -9,7 +9,20 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/intake"
 )
+
+// The same file for another day is another import: every event has an id of its own.
+func TestImportOfAnotherDay(t *testing.T) {
+	t.Parallel()
+	c := importCmd{Regime: "bluezone"}
+	row := intake.Row{Number: 2, Form: "commune", Unit: "25900", Date: "2021-02-08"}
+	next := row
+	next.Date = "2021-02-09"
+	if c.commandID([32]byte{}, row) != c.commandID([32]byte{}, row) || c.commandID([32]byte{}, row) == c.commandID([32]byte{}, next) {
+		t.Error("ids of commands do not follow from the file and what the row is about")
+	}
+}
 
 // openDay makes a ledger whose one day is open now, wherever and whenever the test runs: two districts d1 and d2, each with
 // the communes c<district>1 to c<district>3 that it sums, and the body b1.

@@ -43,7 +43,11 @@ type Open func(t *testing.T, clock eventlog.Clock) eventlog.Log
 // TestLog runs the whole suite, each case on a log of its own.
 func TestLog(t *testing.T, open func(t *testing.T, clock eventlog.Clock) eventlog.Log, options ...Options) {
 	o := only(options)
-	for _, group := range [][]testCase{appendCases, readCases, followCases, clockCases, concurrencyCases} {
+	groups := [][]testCase{appendCases, readCases, followCases, clockCases, concurrencyCases}
+	if _, ok := newRig(t, open, o).log.(eventlog.MultiAppender); ok {
+		groups = append(groups, allCases)
+	}
+	for _, group := range groups {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
@@ -75,6 +79,8 @@ type rig struct {
 	clock *Clock
 	o     Options
 	open  Open
+
+	histories int // random ones so far
 }
 
 // other opens a second log with a few events, for a case that closes it: what runs after the case still needs r.log.

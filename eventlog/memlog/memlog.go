@@ -27,7 +27,10 @@ type Log struct {
 	closed  bool
 }
 
-var _ eventlog.Log = (*Log)(nil)
+var (
+	_ eventlog.Log           = (*Log)(nil)
+	_ eventlog.MultiAppender = (*Log)(nil)
+)
 
 // New returns an empty log. A nil clock means time.Now.
 func New(clock eventlog.Clock) *Log {
@@ -41,41 +44,67 @@ var errClosed = fmt.Errorf("memlog: the log is closed: %w", eventlog.ErrUnavaila
 
 // Append implements eventlog.Log.
 func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Proposed) (eventlog.Appended, error) {
-	if err := eventlog.CheckAppend(stream, events); err != nil {
+	done, err := l.AppendAll(ctx, []eventlog.Part{{Stream: stream, Expected: expected, Events: events}})
+	if err != nil {
 		return eventlog.Appended{}, err
 	}
+	return done[0], nil
+}
+
+// AppendAll implements eventlog.MultiAppender.
+func (l *Log) AppendAll(ctx context.Context, parts []eventlog.Part) ([]eventlog.Appended, error) {
+	if err := eventlog.CheckAppendAll(parts); err != nil {
+		return nil, err
+	}
 	if ctx.Err() != nil {
-		return eventlog.Appended{}, fmt.Errorf("memlog: append to %s: %w", stream, ctx.Err())
+		return nil, fmt.Errorf("memlog: append to %s: %w", parts[0].Stream, ctx.Err())
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return eventlog.Appended{}, errClosed
+		return nil, errClosed
 	}
-	there := l.streams[stream]
-	next, count := expected.Next(), uint64(len(there))
-	switch {
-	case next > count:
-		return eventlog.Appended{}, conflict(stream, expected, count)
-	case next < count:
-		return l.repeat(stream, expected, events)
+	done := make([]eventlog.Appended, len(parts))
+	for i, p := range parts {
+		next, count := p.Expected.Next(), uint64(len(l.streams[p.Stream]))
+		var err error
+		switch {
+		case next > count:
+			err = conflict(p.Stream, p.Expected, count)
+		case next < count:
+			done[i], err = l.repeat(p.Stream, p.Expected, p.Events)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	at := l.clock().Truncate(time.Microsecond).UTC()
 	if n := len(l.events); n > 0 && at.Before(l.events[n-1].RecordedAt) {
 		at = l.events[n-1].RecordedAt
 	}
-	for i, e := range events {
-		e.Data, e.Meta = slices.Clone(e.Data), slices.Clone(e.Meta)
-		l.streams[stream] = append(l.streams[stream], len(l.events))
-		l.events = append(l.events, eventlog.Recorded{
-			Proposed: e, Stream: stream, Revision: next + uint64(i), Position: position(len(l.events) + 1), RecordedAt: at,
-		})
+	for i, p := range parts {
+		if !done[i].Repeat {
+			done[i] = l.store(p, at)
+		}
 	}
 	close(l.wake)
 	l.wake = make(chan struct{})
+	return done, nil
+}
+
+// store appends a part whose stream stands where it expects. l.mu is held.
+func (l *Log) store(p eventlog.Part, at time.Time) eventlog.Appended {
+	next := p.Expected.Next()
+	for i, e := range p.Events {
+		e.Data, e.Meta = slices.Clone(e.Data), slices.Clone(e.Meta)
+		l.streams[p.Stream] = append(l.streams[p.Stream], len(l.events))
+		l.events = append(l.events, eventlog.Recorded{
+			Proposed: e, Stream: p.Stream, Revision: next + uint64(i), Position: position(len(l.events) + 1), RecordedAt: at,
+		})
+	}
 	return eventlog.Appended{
-		First: next, Last: next + uint64(len(events)) - 1, Position: position(len(l.events)), PositionKnown: true, RecordedAt: at,
-	}, nil
+		First: next, Last: next + uint64(len(p.Events)) - 1, Position: position(len(l.events)), PositionKnown: true, RecordedAt: at,
+	}
 }
 
 // repeat answers an append that expects less than is there. l.mu is held.

@@ -78,7 +78,50 @@ func appendForEver(path, round string) {
 			}
 		}()
 	}
+	go func() {
+		for i := 0; ; i++ {
+			storeAll(l, fmt.Sprintf("all-%s.%d", round, i))
+		}
+	}()
 	select {}
+}
+
+// wholeParts is to how many streams the child appends as one.
+const wholeParts = 7
+
+func storeAll(l *Log, name string) {
+	parts := make([]eventlog.Part, wholeParts)
+	for i := range parts {
+		parts[i] = eventlog.Part{Stream: fmt.Sprintf("%s.%d", name, i), Expected: eventlog.NoStream, Events: []eventlog.Proposed{{ID: uuid.New(), Kind: "Tested", Data: make([]byte, 5000)}}}
+	}
+	if _, err := l.AppendAll(context.Background(), parts); err != nil {
+		fmt.Println("append all:", err)
+		os.Exit(1)
+	}
+	var acks []byte
+	for _, p := range parts {
+		acks = fmt.Appendf(acks, "%s 0 %s\n", p.Stream, p.Events[0].ID)
+	}
+	os.Stdout.Write(acks)
+}
+
+// checkWhole fails when what was appended to several streams as one is there in part.
+func checkWhole(t *testing.T, events []eventlog.Recorded) {
+	t.Helper()
+	found := map[string]int{}
+	for _, e := range events {
+		if strings.HasPrefix(e.Stream, "all-") {
+			found[e.Stream[:strings.LastIndexByte(e.Stream, '.')]]++
+		}
+	}
+	for name, n := range found {
+		if n != wholeParts {
+			t.Errorf("%s: %d of %d streams are there", name, n, wholeParts)
+		}
+	}
+	if len(found) == 0 {
+		t.Error("nothing was appended to several streams")
+	}
 }
 
 // A process that is killed at any moment under load leaves every event it acknowledged, none twice, and a log in which
@@ -108,7 +151,9 @@ func TestKill(t *testing.T) {
 					continue // the next child finds what this one left
 				}
 				l := openTest(t, path, Options{})
-				checkAcked(t, eventlogtest.CheckLog(t, l), acked)
+				events := eventlogtest.CheckLog(t, l)
+				checkAcked(t, events, acked)
+				checkWhole(t, events)
 				if err := l.Close(); err != nil {
 					t.Fatal(err)
 				}

@@ -200,18 +200,20 @@ func (w *writer) transact(calls []*appendCall) error {
 	return nil
 }
 
-// decide reports whether the call stands where its stream does, counting what the group has added to it.
+// decide reports whether every part of the call stands where its stream does, counting what the group has added to it.
 func (w *writer) decide(c *appendCall, g *group) bool {
-	count := w.place(c.key, g).count()
-	switch {
-	case c.expected.Next() > count:
-		c.err = &eventlog.ConflictError{Stream: c.stream, Expected: c.expected, Actual: eventlog.After(count), ActualKnown: true}
-	case c.expected.Next() < count:
-		c.behind, c.actual = true, count
-	default:
-		return true
+	for i := range c.parts {
+		p := &c.parts[i]
+		count := w.place(p.key, g).count()
+		switch {
+		case p.Expected.Next() > count:
+			c.err = &eventlog.ConflictError{Stream: p.Stream, Expected: p.Expected, Actual: eventlog.After(count), ActualKnown: true}
+			return false
+		case p.Expected.Next() < count:
+			p.behind, p.actual, c.behind = true, count, true
+		}
 	}
-	return false
+	return !c.behind
 }
 
 func (w *writer) place(k streamKey, g *group) place {
@@ -224,20 +226,29 @@ func (w *writer) place(k streamKey, g *group) place {
 // store inserts a call's events.
 func (w *writer) store(c *appendCall, g *group) error {
 	g.recorded = max(g.recorded, w.log.clock().UnixMicro())
-	at := w.place(c.key, g)
-	first := c.expected.Next()
-	for i := range c.events {
+	for i := range c.parts {
+		if err := w.storePart(&c.parts[i], g); err != nil {
+			return err
+		}
+	}
+	g.appends++
+	g.bytes += c.bytes
+	return nil
+}
+
+func (w *writer) storePart(p *part, g *group) error {
+	at := w.place(p.key, g)
+	first := p.Expected.Next()
+	for i := range p.Events {
 		revision := first + uint64(i)
-		if err := w.insert(g.head+1, at.seq, revision, g.recorded, c.stream, &c.events[i]); err != nil {
+		if err := w.insert(g.head+1, at.seq, revision, g.recorded, p.Stream, &p.Events[i]); err != nil {
 			return err
 		}
 		g.head++
 		at = place{g.head, revision}
 	}
-	g.moved[c.key] = at
-	g.appends++
-	g.bytes += c.bytes
-	c.result = eventlog.Appended{
+	g.moved[p.key] = at
+	p.result = eventlog.Appended{
 		First: first, Last: at.revision, Position: eventlog.Position{Commit: g.head, Prepare: g.head}, PositionKnown: true,
 		RecordedAt: time.UnixMicro(g.recorded).UTC(),
 	}
