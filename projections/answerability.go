@@ -74,6 +74,7 @@ func (w *set) answersChanged(s *slot) error {
 	var changed bool
 	if s.answers, changed = states(s.answers, a, answerState.known, answerState.same); changed {
 		s.dirty |= dirtyRow
+		s.foundNow()
 	}
 	if vacant := a.vacant() && s.above != nil; vacant != s.vacant {
 		s.vacant = vacant

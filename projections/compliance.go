@@ -68,6 +68,7 @@ func (s *slot) stands(c complianceState) {
 		return
 	}
 	s.dirty |= dirtyRow
+	s.foundNow()
 	if waits := waitsForSignature(c.SignOff); waits != s.waiting {
 		s.waiting = waits
 		s.dirty |= dirtyQueue

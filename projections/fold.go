@@ -281,6 +281,9 @@ func (w *set) applyReport(s *step) error {
 		if e.Version < 1 || e.Version > before {
 			return fmt.Errorf("%w: version %d is signed, the newest is %d", errNotInOrder, e.Version, before)
 		}
+		if byDeputy(e.Capacity) {
+			slot.found(findsDeputy)
+		}
 	}
 	slot.report = slot.report.Apply(s.fact)
 	slot.slim()

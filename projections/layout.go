@@ -82,6 +82,9 @@ func (g *generation) learn(ctx context.Context, own string) error {
 	g.columns = map[string][]string{}
 	for _, t := range tables {
 		rows, err := g.read.QueryContext(ctx, "SELECT * FROM "+g.name(t)+" LIMIT 0")
+		if g.dialect.missing(err) && t.Since > 0 {
+			continue
+		}
 		if g.dialect.missing(err) {
 			g.unusable = fmt.Errorf("%w: it has no table %s", ErrBuilding, t.Name)
 			return nil
@@ -111,6 +114,9 @@ func (v *Views) mayApply(g *generation) error {
 	}
 	return g.unusable
 }
+
+// hasTable tells whether a generation has a table.
+func (g *generation) hasTable(t table) bool { return g.columns == nil || g.columns[t.Name] != nil }
 
 // has tells whether a generation has a column.
 func (g *generation) has(table, column string) bool {

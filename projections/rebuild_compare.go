@@ -65,7 +65,7 @@ var changesFile []byte
 type declaration struct {
 	Fold   int            `json:"fold"`
 	View   string         `json:"view"`            // a table
-	Column string         `json:"column"`          // "": all of them, and rows that come and go
+	Column string         `json:"column"`          // "": all of them, rows that come and go, and a table that comes
 	Field  string         `json:"field,omitempty"` // within a document, without the places in lists: figures.installed; "": all of them
 	What   domain.Wording `json:"what"`
 }
@@ -113,6 +113,10 @@ func (b *build) compare(ctx context.Context, tx *sql.Tx, g *generation, w *set, 
 	}
 	b.report(c.progress)
 	for _, r := range changes {
+		if !g.hasTable(r.table) {
+			c.tell(Change{View: r.table.Name, Field: "table", New: "a new table"}, "", "")
+			continue
+		}
 		c.columns(g, r.table)
 		if err := c.table(ctx, tx, g, g.fitted(r)); err != nil {
 			return fmt.Errorf("compare %s: %w", r.table.Name, err)

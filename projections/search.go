@@ -33,8 +33,67 @@ type SearchQuery struct {
 	Limit    int
 }
 
-// marks is what a row holds that may be found, as the functions that write rows spell it: the database passes over the
-// others, and what a row really says is judged by the record.
+// findings are the numbers that stored rows know findings by. An obligation is listed under a finding from the fact on that
+// brought it about and stays listed: the list holds whatever a search of any instant of knowledge finds, and more, which the
+// obligation's own row tells apart.
+type findings uint8
+
+const (
+	findsChanged findings = 1 << iota
+	findsDeputy
+	findsHeadChanged
+	findsOutOfDate
+)
+
+var allFindings = [...]findings{findsChanged, findsDeputy, findsHeadChanged, findsOutOfDate}
+
+func (f Finding) listed() findings {
+	switch f {
+	case FindChanged:
+		return findsChanged
+	case FindDeputy:
+		return findsDeputy
+	case FindHeadChanged:
+		return findsHeadChanged
+	case FindOutOfDate:
+		return findsOutOfDate
+	}
+	return 0
+}
+
+// found lists a slot.
+func (s *slot) found(f findings) {
+	if f&^s.findings != 0 {
+		s.findings |= f
+		s.dirty |= dirtyFindings
+	}
+}
+
+// foundNow lists a slot under what its newest states say.
+func (s *slot) foundNow() {
+	if len(s.answers) == 0 || len(s.compliance) == 0 {
+		return
+	}
+	head, state := &s.answers[len(s.answers)-1], &s.compliance[len(s.compliance)-1]
+	var f findings
+	if FindChanged.mayBe(head, state) {
+		f |= findsChanged
+	}
+	if FindHeadChanged.mayBe(head, state) {
+		f |= findsHeadChanged
+	}
+	if FindOutOfDate.mayBe(head, state) {
+		f |= findsOutOfDate
+	}
+	s.found(f)
+}
+
+func byDeputy(c domain.Capacity) bool {
+	return c != domain.CapacityHead && c != domain.CapacityActing
+}
+
+// marks is what a row holds that may be found, as the functions that write rows spell it, for generations without the list:
+// the database passes over the others, and what a row really says is judged by the record.
 func (f Finding) marks() (column string, texts []string) {
 	switch f {
 	case FindChanged:
@@ -55,9 +114,7 @@ func (f Finding) found(a AnswerRecord) bool {
 	case FindChanged:
 		return a.HeadCorrect != nil && a.HeadCorrect.At.After(a.Due)
 	case FindDeputy:
-		deputy := func(s SignOffRow) bool {
-			return s.Capacity != domain.CapacityHead && s.Capacity != domain.CapacityActing
-		}
+		deputy := func(s SignOffRow) bool { return byDeputy(s.Capacity) }
 		return a.SignOff != nil && deputy(*a.SignOff) || slices.ContainsFunc(a.Superseded, deputy)
 	case FindHeadChanged:
 		other := func(h *HeadRef) bool {
@@ -70,13 +127,16 @@ func (f Finding) found(a AnswerRecord) bool {
 	return false
 }
 
-// mayBe spares the record of a row whose two heads are one and the same.
-func (f Finding) mayBe(s answerState, due instant) bool {
+// mayBe spares the record of a row that its states rule out: whose two heads are one and the same.
+func (f Finding) mayBe(s *answerState, c *complianceState) bool {
 	switch f {
 	case FindChanged:
-		return s.Figures.At > due
+		return s.Figures.At > c.Due
 	case FindHeadChanged:
-		return s.Figures.At != 0 && s.Figures.Tenure != s.Deadline.Tenure || s.SignOff.At != 0 && s.SignOff.Tenure != s.Deadline.Tenure
+		other := func(h headRef) bool { return h.At != 0 && h.Tenure != s.Deadline.Tenure }
+		return other(s.Figures) || other(s.SignOff)
+	case FindOutOfDate:
+		return len(c.OutOfDate) > 0
 	}
 	return true
 }
@@ -88,8 +148,7 @@ func (v *Views) Search(ctx context.Context, q SearchQuery) (AnswerPage, error) {
 	if err != nil {
 		return page, err
 	}
-	column, marks := q.What.marks()
-	if column == "" {
+	if q.What.listed() == 0 {
 		return page, domain.Refuse(domain.Invalid, domain.CodeFieldUnknown, "/what", "field", string(q.What))
 	}
 	limit := limited(q.Limit)
@@ -105,7 +164,6 @@ func (v *Views) Search(ctx context.Context, q SearchQuery) (AnswerPage, error) {
 		if err != nil {
 			return err
 		}
-		where := ` AND (` + strings.TrimPrefix(strings.Repeat(` OR `+column+` LIKE ?`, len(marks)), " OR ") + `)`
 		var last row
 		for _, day := range days {
 			if day.key.date < after.date {
@@ -117,7 +175,7 @@ func (v *Views) Search(ctx context.Context, q SearchQuery) (AnswerPage, error) {
 			}
 			for more := true; more; {
 				var rows []row
-				if rows, more, err = r.marked(day, from, unit, q.What, where, marks); err != nil {
+				if rows, more, err = r.listed(day, from, unit, q.What, limit+1); err != nil {
 					return err
 				}
 				for _, x := range rows {
@@ -145,16 +203,21 @@ func (v *Views) Search(ctx context.Context, q SearchQuery) (AnswerPage, error) {
 	return page, err
 }
 
-// marked reads the rows of a day from an id on that may be found. One that is not to be looked into has no compliance.
-func (r *reader) marked(day *dayRow, from slotID, unit int64, what Finding, where string, marks []string) (rows []row, more bool, err error) {
-	args := []any{int64(from), int64(newSlotID(day.n+1, 0, 0))}
-	for _, m := range marks {
-		args = append(args, "%"+m+"%")
+// listed reads up to most rows of a day from an id on that may be found. One that is not to be looked into has no compliance.
+func (r *reader) listed(day *dayRow, from slotID, unit int64, what Finding, most int) (rows []row, more bool, err error) {
+	source, args := `{finding} f CROSS JOIN {obligation} o WHERE f.what = ? AND o.id = f.id`, []any{int64(what.listed())}
+	if !r.g.hasTable(tableFinding) {
+		column, marks := what.marks()
+		source, args = `{obligation} f WHERE (`+strings.TrimPrefix(strings.Repeat(` OR `+column+` LIKE ?`, len(marks)), " OR ")+`)`, nil
+		for _, m := range marks {
+			args = append(args, "%"+m+"%")
+		}
 	}
+	source, args = source+` AND f.id >= ? AND f.id < ?`, append(args, int64(from), int64(newSlotID(day.n+1, 0, 0)))
 	if unit != 0 {
-		where += ` AND ` + r.idsOf(day, unit)
+		source += ` AND f.` + r.idsOf(day, unit)
 	}
-	err = r.query(`SELECT id, duty, parent, compliance, answerability FROM {obligation} WHERE id >= ? AND id < ?`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
+	err = r.query(`SELECT f.id, duty, parent, compliance, answerability FROM `+source+` ORDER BY f.id LIMIT `+strconv.Itoa(most), args, func(s *sql.Rows) error {
 		x := row{day: day}
 		var doc, answers string
 		if err := s.Scan(&x.id, &x.duty, &x.parent, &doc, &answers); err != nil {
@@ -169,11 +232,11 @@ func (r *reader) marked(day *dayRow, from slotID, unit int64, what Finding, wher
 			return err
 		}
 		state, known := stateAt(all, r.known, complianceState.known)
-		if head, ok := stateAt(heads, r.known, answerState.known); known && ok && what.mayBe(head, state.Due) {
+		if head, ok := stateAt(heads, r.known, answerState.known); known && ok && what.mayBe(&head, &state) {
 			x.compliance, x.state, x.area = all, state, x.parent // a search takes no other day's tree
 		}
 		rows = append(rows, x)
 		return nil
 	})
-	return rows, len(rows) == MaxLimit, err
+	return rows, len(rows) == most, err
 }

@@ -21,9 +21,20 @@ func TestSearchAndGridAreTheRows(t *testing.T) {
 		ledger := history(t)
 		r := newRecorder()
 		r.record(t, ledger.Facts...)
-		v := openViews(t, place(t), r)
-		defer closeViews(t, v)
-		must(t, v.Rebuild(ctx, nil))
+		dir := place(t)
+		v := openViews(t, dir, r)
+		defer func() { closeViews(t, v) }()
+		switch rapid.SampledFrom([]string{"rebuilt", "followed", "former"}).Draw(t, "rows") {
+		case "rebuilt":
+			must(t, v.Rebuild(ctx, nil))
+		case "followed":
+			must(t, v.followInBatches(ctx, func() int { return rapid.IntRange(1, 20).Draw(t, "batch") }))
+			must(t, v.Verify(ctx))
+		case "former": // rows without the list
+			must(t, v.Rebuild(ctx, nil))
+			asFormerly(t, v)
+			v = openViews(t, dir, r)
+		}
 		var known *time.Time
 		if rapid.Bool().Draw(t, "past") {
 			then := rapid.SampledFrom(ledger.Facts).Draw(t, "then").RecordedAt

@@ -99,7 +99,8 @@ type slot struct {
 	waiting    bool        // stands in the sign-off queue
 	vacant     bool        // stands among the vacancies of the unit above
 
-	dirty dirtyParts
+	dirty    dirtyParts
+	findings findings // what a search may find it by, as far as this set has seen
 }
 
 // slotTable finds obligations by their ids, in pages by day and form that are indexed by the unit's number: a rebuild looks
@@ -162,6 +163,7 @@ const (
 	dirtyBreaches
 	dirtyQueue
 	dirtyVacancy
+	dirtyFindings
 )
 
 func (s *slot) key() domain.ReportKey { return s.report.Key }

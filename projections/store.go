@@ -15,13 +15,14 @@ import (
 // foldVersion is raised by whoever changes what a fold makes of the same facts. With the tables and the schemas it is the
 // fingerprint of a generation of the views.
 //
-// Version 2 added obligation.form_version. What a version changes in rows that were there before it is declared in
+// Version 2 added obligation.form_version, version 3 the table finding. What a version changes in rows that were there before it is declared in
 // changes.json: a rebuild that finds anything else stops before it switches.
-const foldVersion = 2
+const foldVersion = 3
 
 // oldestReadable is the oldest fold version whose rows this program answers from, and keeps up with the log, while it
-// builds its own. Columns that came later read as NULL there and are not written. Whoever changes what stored rows mean,
-// or adds a table, raises it: then nothing is answered until the new rows are there.
+// builds its own. Columns that came later read as NULL there and are not written; a table that came later is not written,
+// and who asks it asks otherwise where it is not. Whoever changes what stored rows mean raises it: then nothing is answered
+// until the new rows are there.
 const oldestReadable = 1
 
 // table is one table of a generation. The first Key columns are its primary key.
@@ -30,6 +31,7 @@ type table struct {
 	Columns []column
 	Key     int
 	Indexes []index // made after a bulk write, beside the key
+	Since   int     // the fold version that added it; 0: there from the start
 }
 
 type column struct {
@@ -77,6 +79,10 @@ var (
 	tableBreach  = table{Name: "breach", Key: 2, Columns: []column{integer("id"), text("kind"), text("doc")}}
 	tableSignOff = table{Name: "signoff", Key: 2, Columns: []column{integer("unit"), integer("id")}}
 
+	// tableFinding lists the obligations that a search may find, by what it looks for. Once there a row stays: what was known
+	// at an instant the obligation itself says.
+	tableFinding = table{Name: "finding", Key: 2, Columns: []column{integer("what"), integer("id")}, Since: 3}
+
 	tableParked = table{Name: "parked", Key: 1, Columns: []column{text("stream"), text("unit"), text("regime"), integer("revision"), text("event_id"),
 		text("kind"), text("error"), integer("waiting"), integer("recorded"), integer("known"), text("place")}}
 	tablePosition = table{Name: "position", Key: 1, Columns: []column{integer("id"), integer("commit_pos"), integer("prepare_pos"), text("stream"), integer("revision"),
@@ -84,7 +90,7 @@ var (
 
 	// tables lists them in the order a bulk write takes.
 	tables = []table{tableUnit, tableForm, tableDay, tableRegime, tableOffice, tableHolder, tablePerson, tableTarget,
-		tableObligation, tableBreach, tableVacancy, tableSignOff, tableParked, tablePosition}
+		tableObligation, tableBreach, tableVacancy, tableSignOff, tableFinding, tableParked, tablePosition}
 )
 
 // dialect is what differs between databases. SQL that both understand is written once, with ? for its arguments.

@@ -127,6 +127,16 @@ func (w *set) slotRows(all bool) []rows {
 			breaches = append(breaches, breach{s.id, b})
 		}
 	}
+	type finding struct {
+		what findings
+		id   slotID
+	}
+	var found []finding
+	for _, what := range allFindings {
+		for _, s := range with(dirtyFindings, func(s *slot) bool { return s.findings&what != 0 }) {
+			found = append(found, finding{what, s.id})
+		}
+	}
 	var scratch []byte
 	var page textPage
 	return []rows{
@@ -153,6 +163,10 @@ func (w *set) slotRows(all bool) []rows {
 		}},
 		{tableSignOff, len(queue), func(i int, a []any) error {
 			a[0], a[1] = queue[i].id.unit(), int64(queue[i].id)
+			return nil
+		}},
+		{tableFinding, len(found), func(i int, a []any) error {
+			a[0], a[1] = int64(found[i].what), int64(found[i].id)
 			return nil
 		}},
 	}
@@ -227,7 +241,7 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 		if len(set) > 0 {
 			action = " DO UPDATE SET " + strings.Join(set, ", ")
 		}
-		if r.n == 0 {
+		if r.n == 0 || !g.hasTable(r.table) {
 			continue
 		}
 		if err := g.dialect.insert(ctx, tx, g.n, g.fitted(r), " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {

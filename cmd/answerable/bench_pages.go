@@ -77,9 +77,9 @@ func (a *app) pages(n *node, p province, last domain.Date, days int, events int6
 	}{
 		{fmt.Sprintf("grid of %d units by %d days", min(p.units, 100), min(days, gridDays)), "/grid?unit=" + string(p.district(0)) + "&" + span, 100},
 		{"the same as known at the deadlines", "/grid?known=deadline&unit=" + string(p.district(0)) + "&" + span, 100},
-		{"search: changed after the deadline, a week", "/search?what=changed&" + week, 0},
-		{"search: signed by a deputy, a week", "/search?what=deputy&" + week, 0},
-		{"search: the head changed, a week", "/search?what=head_changed&" + week, 0},
+		{"search: changed after the deadline, a week", "/search?what=changed&" + week, 100},
+		{"search: signed by a deputy, a week", "/search?what=deputy&" + week, 100},
+		{"search: the head changed, a week", "/search?what=head_changed&" + week, 100},
 	} {
 		r := pageResult{Page: x.name, Events: events, WantedMs: x.wanted}
 		var took []time.Duration
