@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/answerable-ledger/answerable/api/access"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -65,7 +66,7 @@ func (c *call) actingRole() domain.Role {
 	switch {
 	case c.role != "":
 		return c.role
-	case c.route.rule.byOffice() || len(c.actor.Grants) == 0:
+	case access.ByOffice(c.route.rule.allow) || len(c.actor.Grants) == 0:
 		return domain.RoleHead
 	}
 	return c.actor.Grants[0].Role

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/answerable-ledger/answerable/api/access"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/schemas"
 )
@@ -296,19 +297,19 @@ func schemaOf(registry huma.Registry, sample any, ref string) *huma.Schema {
 func (r rule) describe() string {
 	var who []string
 	for _, a := range r.allow {
-		switch a.reach {
-		case office:
+		switch a.Reach {
+		case access.Office:
 			who = append(who, "who holds or held the office, or a right to sign for it")
-		case oneself:
+		case access.Oneself:
 			who = append(who, "the person themself")
-		case all:
-			who = append(who, string(a.role)+" (for every unit)")
-		case own:
-			who = append(who, string(a.role)+" (of the unit)")
-		case subtree:
-			who = append(who, string(a.role)+" (of the unit, or one it reports through)")
-		case anywhere:
-			who = append(who, string(a.role))
+		case access.All:
+			who = append(who, string(a.Role)+" (for every unit)")
+		case access.Own:
+			who = append(who, string(a.Role)+" (of the unit)")
+		case access.Subtree:
+			who = append(who, string(a.Role)+" (of the unit, or one it reports through)")
+		case access.Anywhere:
+			who = append(who, string(a.Role))
 		}
 	}
 	return "Allowed: " + strings.Join(who, ", ") + "."

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/answerable-ledger/answerable/accounts"
+	"github.com/answerable-ledger/answerable/api/access"
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
@@ -245,8 +246,7 @@ func (c *call) commandOf(parts ...string) commands.Command {
 // actingRole is the role of who was let in by an office: they act as its head, whatever roles they hold beside. Of
 // everybody else it is "": the ledger finds it among their roles.
 func (c *call) actingRole() domain.Role {
-	byOffice := slices.ContainsFunc(c.route.rule.allow, func(a allowance) bool { return a.reach == office })
-	if c.role == "" && (byOffice || len(c.actor.Grants) == 0) {
+	if c.role == "" && (access.ByOffice(c.route.rule.allow) || len(c.actor.Grants) == 0) {
 		return domain.RoleHead
 	}
 	return ""
@@ -365,7 +365,7 @@ func (c *call) offices() ([]domain.UnitCode, error) {
 	}
 	var out []domain.UnitCode
 	for _, u := range units {
-		ok, err := c.h.inOffice(c.ctx, u.Code, c.person.ID)
+		ok, err := access.InOffice(c.ctx, c.h.Ledger, u.Code, c.person.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/answerable-ledger/answerable/api/access"
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -91,23 +92,23 @@ func (h *Handler) operateTable() []*route {
 
 // operatePolicy adds who may ask for them to the one table.
 func operatePolicy(table map[string]rule) map[string]rule {
-	operators := rule{allow: only(anywhere, domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)}
-	admin := rule{allow: only(all, domain.RoleAdmin)}
-	department := rule{allow: only(all, domain.RoleDepartment)}
-	everything := rule{allow: only(all, domain.RoleInspector, domain.RoleDepartment)}
+	operators := rule{allow: access.Anywhere.For(domain.RoleAdmin, domain.RoleDepartment, domain.RoleInspector)}
+	admin := rule{allow: access.All.For(domain.RoleAdmin)}
+	department := rule{allow: access.All.For(domain.RoleDepartment)}
+	everything := rule{allow: access.All.For(domain.RoleInspector, domain.RoleDepartment)}
 	// A head grants for their own unit; whoever held the office or a right to sign may look, and the ledger refuses the rest.
-	ownOffice := append(only(own, domain.RoleHead), allowance{reach: office})
-	signedIn := rule{allow: []allowance{{reach: anybody}}}
+	ownOffice := append(access.Own.For(domain.RoleHead), access.Allowance{Reach: access.Office})
+	signedIn := rule{allow: []access.Allowance{{Reach: access.Anybody}}}
 	maps.Copy(table, map[string]rule{
 		"operations": operators, "retry": admin, "rebuild": admin, "rebuild-cancel": admin, "rebuild-undo": admin, "rebuild-drop": admin,
 		"integrity": operators, "verify": admin,
-		"configuration": {allow: only(all, domain.RoleAdmin, domain.RoleDepartment)},
+		"configuration": {allow: access.All.For(domain.RoleAdmin, domain.RoleDepartment)},
 
 		"organisation": operators, "office": {allow: slices.Concat(operators.allow, ownOffice)},
 		"register-unit": department, "change-unit": department, "appoint": department, "leave": department,
 		"delegate": {allow: slices.Concat(department.allow, ownOffice)}, "undelegate": {allow: slices.Concat(department.allow, ownOffice)},
-		"people": {allow: only(all, domain.RoleAdmin, domain.RoleInspector, domain.RoleDepartment)}, "register": admin,
-		"person": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)}, "grant-role": admin, "revoke-role": admin,
+		"people": {allow: access.All.For(domain.RoleAdmin, domain.RoleInspector, domain.RoleDepartment)}, "register": admin,
+		"person": {allow: access.All.For(domain.RoleAdmin, domain.RoleInspector)}, "grant-role": admin, "revoke-role": admin,
 		"revoke-credential": admin, "person-link": admin, "person-sessions": admin, "person-unbind": admin,
 
 		"events": everything, "event": everything, "cloud-event": everything,
@@ -119,14 +120,14 @@ func operatePolicy(table map[string]rule) map[string]rule {
 // may reports whether the caller would be let in at a route that asks about no unit.
 func (c *call) may(id string) bool {
 	i := slices.IndexFunc(c.h.routes, func(rt *route) bool { return rt.id == id })
-	return i >= 0 && slices.ContainsFunc(c.h.routes[i].rule.allow, func(a allowance) bool {
-		switch a.reach {
-		case anybody:
+	return i >= 0 && slices.ContainsFunc(c.h.routes[i].rule.allow, func(a access.Allowance) bool {
+		switch a.Reach {
+		case access.Anybody:
 			return true
-		case all:
-			return c.actor.Has(a.role, "")
-		case anywhere:
-			return c.actor.HasAny(a.role)
+		case access.All:
+			return c.actor.Has(a.Role, "")
+		case access.Anywhere:
+			return c.actor.HasAny(a.Role)
 		}
 		return false
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/answerable-ledger/answerable/api/access"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -112,10 +113,10 @@ const enrolling domain.PersonID = "…"
 func (w *world) letIn(rt *route) domain.PersonID {
 	w.Helper()
 	for _, a := range rt.rule.allow {
-		if a.reach == anybody {
+		if a.Reach == access.Anybody {
 			return "head"
 		}
-		if p := standsFor[a.role]; p != "" {
+		if p := standsFor[a.Role]; p != "" {
 			return p
 		}
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/answerable-ledger/answerable/accounts"
+	"github.com/answerable-ledger/answerable/api/access"
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -82,46 +82,22 @@ func (h *Handler) table() []*route {
 	}...)
 }
 
-// reach is which units a grant of a role must cover for a route.
-type reach int
-
-const (
-	anywhere reach = iota // the role, for whatever unit it is held
-	all                   // the role for every unit
-	own                   // the role for the unit that is asked about
-	subtree               // the role for the unit that is asked about, or for one that it reports through
-	office                // whoever holds or held the unit's office, or a right to sign for it; the ledger decides exactly
-	anybody               // whoever is signed in; the page shows what is theirs alone
-)
-
-type allowance struct {
-	role  domain.Role
-	reach reach
-}
-
 // rule is who may ask for a route. The unit is the path's, or the query's parameter unit; without one it is every unit.
 type rule struct {
 	public bool
-	allow  []allowance
-}
-
-func only(reach reach, roles ...domain.Role) []allowance {
-	var out []allowance
-	for _, r := range roles {
-		out = append(out, allowance{r, reach})
-	}
-	return out
+	allow  []access.Allowance
 }
 
 // policy is the one table of who may ask for what. A route that is not in it is not served. The ledger decides every act
 // again; this table keeps out who has no business at a door at all, and is the only guard of reading.
 func policy() map[string]rule {
-	public, signedIn := rule{public: true}, rule{allow: []allowance{{reach: anybody}}}
-	filers := rule{allow: only(own, domain.RoleFiler, domain.RoleDistrict)}
-	readers := only(subtree, domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict, domain.RoleHead, domain.RoleFiler)
-	signers := rule{allow: append(only(own, domain.RoleHead), allowance{reach: office})}
-	department := rule{allow: only(all, domain.RoleDepartment)}
-	oversight := rule{allow: only(all, domain.RoleInspector, domain.RoleDepartment)}
+	public, signedIn := rule{public: true}, rule{allow: []access.Allowance{{Reach: access.Anybody}}}
+	anyFiler := rule{allow: access.Anywhere.For(domain.RoleFiler, domain.RoleDistrict)}
+	filers := rule{allow: access.Own.For(domain.RoleFiler, domain.RoleDistrict)}
+	readers := access.Subtree.For(domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict, domain.RoleHead, domain.RoleFiler)
+	signers := rule{allow: append(access.Own.For(domain.RoleHead), access.Allowance{Reach: access.Office})}
+	department := rule{allow: access.All.For(domain.RoleDepartment)}
+	oversight := rule{allow: access.All.For(domain.RoleInspector, domain.RoleDepartment)}
 	return operatePolicy(map[string]rule{
 		"asset": public, "root": public, "sign-in": public, "sign-in-password": public, "sign-in-begin": public, "sign-in-finish": public,
 		"oidc-begin": public, "oidc-return": public, "oidc-finish": public,
@@ -133,27 +109,26 @@ func policy() map[string]rule {
 		"step-up": signedIn, "step-up-begin": signedIn, "step-up-finish": signedIn, "set-password": signedIn,
 		"passkey-begin": signedIn, "passkey-finish": signedIn, "passkey-revoke": signedIn, "oidc-bind": signedIn, "oidc-unbind": signedIn,
 
-		"today":  {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
-		"upload": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)}, "upload-form": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)}, "upload-send": {allow: only(anywhere, domain.RoleFiler, domain.RoleDistrict)},
-		"file": filers, "file-send": filers, "filed": {allow: append(readers, allowance{reach: office})},
+		"today": anyFiler, "upload": anyFiler, "upload-form": anyFiler, "upload-send": anyFiler,
+		"file": filers, "file-send": filers, "filed": {allow: append(readers, access.Allowance{Reach: access.Office})},
 
 		"queue": signedIn, "answers": signedIn,
 		"sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers,
 		"explain": signers, "explain-send": signers,
 
-		"inspect": {allow: only(anywhere, domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict)},
-		"report":  {allow: append(readers, allowance{reach: office})}, "search": oversight,
+		"inspect": {allow: access.Anywhere.For(domain.RoleInspector, domain.RoleDepartment, domain.RoleDistrict)},
+		"report":  {allow: append(readers, access.Allowance{Reach: access.Office})}, "search": oversight,
 		// A receipt says what the public log says, and shows no content; a bundle holds the content.
-		"proof": signedIn, "bundle": {allow: append(readers, allowance{reach: office})},
+		"proof": signedIn, "bundle": {allow: append(readers, access.Allowance{Reach: access.Office})},
 
 		"grid": oversight, "judge": oversight, "excuse": department, "uphold": department,
 		"progress": oversight, "totals": oversight, "chain": oversight, "issue": department,
-		"links": {allow: only(all, domain.RoleAdmin)}, "link-issue": {allow: only(all, domain.RoleAdmin)},
-		"access": {allow: only(all, domain.RoleAdmin, domain.RoleInspector)},
+		"links": {allow: access.All.For(domain.RoleAdmin)}, "link-issue": {allow: access.All.For(domain.RoleAdmin)},
+		"access": {allow: access.All.For(domain.RoleAdmin, domain.RoleInspector)},
 
-		"live":     {allow: append(only(all, domain.RoleInspector, domain.RoleDepartment), only(subtree, domain.RoleDistrict)...)},
-		"district": {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
-		"remind":   {allow: slices.Concat(only(subtree, domain.RoleDistrict), only(all, domain.RoleDepartment))},
+		"live":     {allow: append(access.All.For(domain.RoleInspector, domain.RoleDepartment), access.Subtree.For(domain.RoleDistrict)...)},
+		"district": {allow: slices.Concat(access.Subtree.For(domain.RoleDistrict), access.All.For(domain.RoleDepartment))},
+		"remind":   {allow: slices.Concat(access.Subtree.For(domain.RoleDistrict), access.All.For(domain.RoleDepartment))},
 	})
 }
 
@@ -219,79 +194,8 @@ func (h *Handler) admit(c *call) error {
 	if c.route.rule.public {
 		return nil
 	}
-	c.role, err = h.authorise(c)
+	c.role, err = access.Judge(c.ctx, h.Ledger, c.route.rule.allow, access.Asking{Actor: c.actor, Unit: c.unitAsked(), At: c.at})
 	return err
-}
-
-// authorise finds the allowance that lets an actor in, and says as which role.
-func (h *Handler) authorise(c *call) (domain.Role, error) {
-	unit := c.unitAsked()
-	var above []domain.UnitCode // unit, and what it reports through; read once, when a rule needs it
-	for _, a := range c.route.rule.allow {
-		ok := false
-		switch a.reach {
-		case anybody:
-			ok = true
-		case anywhere:
-			ok = c.actor.HasAny(a.role)
-		case all:
-			ok = c.actor.Has(a.role, "")
-		case own:
-			ok = c.actor.Has(a.role, unit)
-		case subtree:
-			if !c.actor.HasAny(a.role) {
-				continue
-			}
-			if ok = c.actor.Has(a.role, ""); ok {
-				break
-			}
-			if above == nil {
-				var err error
-				if above, err = h.above(c.ctx, c, unit); err != nil {
-					return "", err
-				}
-			}
-			ok = slices.ContainsFunc(above, func(u domain.UnitCode) bool { return c.actor.Has(a.role, u) })
-		case office:
-			var err error
-			if ok, err = h.inOffice(c.ctx, unit, c.person.ID); err != nil {
-				return "", err
-			}
-		}
-		if ok {
-			return a.role, nil
-		}
-	}
-	return "", domain.Refuse(domain.Forbidden, domain.CodeRoleMissing, "", "role", string(c.route.rule.allow[0].role), "unit", string(unit))
-}
-
-// maxHeight bounds the way up the tree, so that a circle of parents ends. Chosen: a country has five levels.
-const maxHeight = 8
-
-// above lists a unit and the units it reports through now, upwards.
-func (h *Handler) above(ctx context.Context, c *call, unit domain.UnitCode) ([]domain.UnitCode, error) {
-	out := []domain.UnitCode{}
-	for u := unit; u != "" && len(out) < maxHeight; {
-		out = append(out, u)
-		state, err := h.Ledger.Unit(ctx, u)
-		if err != nil {
-			return nil, err
-		}
-		u = state.ParentOn(domain.DateAt(c.at, domain.HoChiMinh))
-	}
-	return out, nil
-}
-
-func (h *Handler) inOffice(ctx context.Context, unit domain.UnitCode, person domain.PersonID) (bool, error) {
-	if unit == "" {
-		return false, nil
-	}
-	o, err := h.Ledger.Office(ctx, unit)
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(o.Tenures, func(t domain.Tenure) bool { return t.Person == person }) ||
-		slices.ContainsFunc(o.Authorities, func(a domain.Authority) bool { return a.Person == person }), nil
 }
 
 // root is the open board in the demonstration, and elsewhere everybody's own page.
