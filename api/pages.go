@@ -101,26 +101,7 @@ func (h *Handler) dayShown(c *call, r domain.Regime) (domain.Date, error) {
 	if d := c.query.date("date"); d != "" {
 		return d, nil
 	}
-	rules := r.Rules()
-	d := domain.DateAt(c.receivedAt, r.Zone)
-	last := rules.LastDay
-	if r.Closed != nil && (last == "" || r.Closed.LastDay < last) {
-		last = r.Closed.LastDay
-	}
-	if last != "" && d > last {
-		d = last
-	}
-	return max(d, rules.FirstDay), nil
-}
-
-// neighbour is the reporting day before or after; "" when there is none within a month.
-func neighbour(r domain.Regime, d domain.Date, step int) domain.Date {
-	for i := 1; i <= 31; i++ {
-		if n := d.AddDays(i * step); r.ReportsOn(n) {
-			return n
-		}
-	}
-	return ""
+	return r.DayShown(c.receivedAt), nil
 }
 
 func (h *Handler) render(c *call, status int, p ui.Page) error {
@@ -160,7 +141,7 @@ func (h *Handler) boardPage(c *call) error {
 	if !r.Exists() {
 		return h.render(c, http.StatusOK, p)
 	}
-	p.Previous, p.Following = neighbour(r, f.Date, -1), neighbour(r, f.Date, 1)
+	p.Previous, p.Following = r.Neighbour(f.Date, -1), r.Neighbour(f.Date, 1)
 	if p.Regimes, err = h.Ledger.Regimes(c.ctx); err != nil {
 		return err
 	}
@@ -220,7 +201,7 @@ func (h *Handler) unitPage(c *call) error {
 		return err
 	}
 	f.Title = history.UnitName + ", " + f.Day(f.Date)
-	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1)}
 	p.Know(h.Registry.Forms())
 	p.Synthetic = p.Synthetic || state.Synthetic || slices.ContainsFunc(history.Reports, syntheticFiler)
 	return h.render(c, http.StatusOK, p)
@@ -259,5 +240,5 @@ func (h *Handler) synthesisPage(c *call) error {
 		return err
 	}
 	return h.render(c, http.StatusOK, ui.Synthesis{Frame: f, Synthesis: s,
-		Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)})
+		Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1)})
 }

@@ -209,6 +209,31 @@ func (r Regime) ReportsOn(d Date) bool {
 	return r.Exists() && r.Rules().Reports(d) && (r.Closed == nil || d <= r.Closed.LastDay)
 }
 
+// DayShown is the day a person looks at who names none: that of an instant in the regime's zone, or the nearest one between
+// the regime's first day and its last.
+func (r Regime) DayShown(at time.Time) Date {
+	rules := r.Rules()
+	d, last := DateAt(at, r.Zone), rules.LastDay
+	if r.Closed != nil && (last == "" || r.Closed.LastDay < last) {
+		last = r.Closed.LastDay
+	}
+	if last != "" && d > last {
+		d = last
+	}
+	return max(d, rules.FirstDay)
+}
+
+// Neighbour is the reporting day next to a day, step days at a time: 1 forward, -1 back; "" when there is none within a
+// month.
+func (r Regime) Neighbour(d Date, step int) Date {
+	for i := 1; i <= 31; i++ {
+		if n := d.AddDays(i * step); r.ReportsOn(n) {
+			return n
+		}
+	}
+	return ""
+}
+
 // Extended is the deadline of a unit's duty on a day after all extensions; due when there is none.
 func (r Regime) Extended(duty DutyID, d Date, u UnitCode, due time.Time) time.Time {
 	for _, x := range r.Extensions {

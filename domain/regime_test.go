@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -215,6 +216,17 @@ func TestReportingDays(t *testing.T) {
 	}
 	if (domain.Regime{}).ReportsOn(day) {
 		t.Error("a regime that does not exist has no days")
+	}
+	for d, want := range map[domain.Date][2]domain.Date{"2021-02-06": {"2021-02-05", "2021-02-08"}, "2021-02-05": {"", "2021-02-06"}, "2021-02-10": {"2021-02-09", ""}, "2022-01-01": {}} {
+		if got := [2]domain.Date{r.Neighbour(d, -1), r.Neighbour(d, 1)}; got != want {
+			t.Errorf("beside %s: %v, want %v", d, got, want)
+		}
+	}
+	for d, want := range map[domain.Date][2]domain.Date{"2021-01-01": {"2021-02-05", "2021-02-05"}, "2021-02-07": {"2021-02-07", "2021-02-07"}, "2021-02-09": {"2021-02-09", "2021-02-08"}, "2026-11-22": {"2021-02-10", "2021-02-08"}} {
+		midnight, err := time.ParseInLocation(time.DateOnly, string(d), domain.HoChiMinh) // in UTC that is the day before
+		if got := [2]domain.Date{r.DayShown(midnight), ended.DayShown(midnight)}; err != nil || got != want {
+			t.Errorf("shown on %s: %v, want %v", d, got, want)
+		}
 	}
 }
 

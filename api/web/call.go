@@ -177,16 +177,7 @@ func (c *call) day(r domain.Regime) (domain.Date, error) {
 	if text != "" {
 		return domain.ParseDate(text)
 	}
-	rules := r.Rules()
-	d := domain.DateAt(c.at, r.Zone)
-	last := rules.LastDay
-	if r.Closed != nil && (last == "" || r.Closed.LastDay < last) {
-		last = r.Closed.LastDay
-	}
-	if last != "" && d > last {
-		d = last
-	}
-	return max(d, rules.FirstDay), nil
+	return r.DayShown(c.at), nil
 }
 
 // instant is a time of a query: RFC 3339, or a clock time in a zone as a field of a form sends it.
@@ -215,16 +206,6 @@ func days(r domain.Regime, d domain.Date, n int) []domain.Date {
 		}
 	}
 	return out
-}
-
-// neighbour is the reporting day before or after; "" when there is none within a month.
-func neighbour(r domain.Regime, d domain.Date, step int) domain.Date {
-	for i := 1; i <= 31; i++ {
-		if n := d.AddDays(i * step); r.ReportsOn(n) {
-			return n
-		}
-	}
-	return ""
 }
 
 // command is the act of a form. Its id is made of the key the form was given, the act and everything typed: sending the

@@ -212,7 +212,7 @@ func (h *Handler) totalsPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Totals{Frame: f, Synthesis: s, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1), Key: newKey(), MayIssue: c.actor.Has(domain.RoleDepartment, "") && f.KnownAt == nil && day.Opened != nil}
+	p := ui.Totals{Frame: f, Synthesis: s, Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1), Key: newKey(), MayIssue: c.actor.Has(domain.RoleDepartment, "") && f.KnownAt == nil && day.Opened != nil}
 	for _, issued := range day.Issued {
 		p.Issued = append(p.Issued, ui.Issued{Number: issued.Number, To: issued.To, Note: issued.Note, Parts: len(issued.Parts)})
 	}
@@ -249,7 +249,7 @@ func (h *Handler) districtPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.District{Frame: f, Unit: c.unitAsked(), Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	p := ui.District{Frame: f, Unit: c.unitAsked(), Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1)}
 	page, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: f.Date, To: f.Date, Parent: p.Unit, KnownAt: f.KnownAt, Limit: projections.MaxLimit})
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func (h *Handler) todayPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Today{Frame: f, Opened: day.Opened != nil, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	p := ui.Today{Frame: f, Opened: day.Opened != nil, Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1)}
 	var units []domain.UnitCode
 	for _, g := range c.actor.Grants {
 		if (g.Role == domain.RoleFiler || g.Role == domain.RoleDistrict) && g.Unit != "" && !slices.Contains(units, g.Unit) {

@@ -21,7 +21,7 @@ func (h *Handler) inspectPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Inspect{Frame: f, Search: c.query.Get("q"), Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1)}
+	p := ui.Inspect{Frame: f, Search: c.query.Get("q"), Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1)}
 	page, err := h.Views.Units(c.ctx, projections.UnitQuery{Search: p.Search, AsOf: f.Date, KnownAt: f.KnownAt, After: c.query.Get("cursor"), Limit: 200})
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (h *Handler) reportPage(c *call) error {
 		return err
 	}
 	f.Title = history.UnitName + ", " + f.Day(f.Date)
-	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: neighbour(r, f.Date, -1), Following: neighbour(r, f.Date, 1), Permanent: true, Evidence: h.Evidence != nil}
+	p := ui.Unit{Frame: f, History: history, Answers: answers.Records, Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1), Permanent: true, Evidence: h.Evidence != nil}
 	p.Know(h.Registry.Forms())
 	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
 	if err != nil {
