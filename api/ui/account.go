@@ -16,13 +16,23 @@ type NavItem struct {
 }
 
 // Until says how far an instant is, from the server's clock when the page was made: "còn 1 giờ 12 phút".
-
 func (f Frame) Until(t time.Time) string {
 	d := t.Sub(f.Now)
 	key := "left"
 	if d <= 0 { // at the deadline is late (rule 1)
 		d, key = -d, "over"
 	}
+	if f.Language == domain.English {
+		return f.span(d) + " " + f.T(key)
+	}
+	return f.T(key) + " " + f.span(d)
+}
+
+// Age says how long ago an instant was.
+func (f Frame) Age(t time.Time) string { return f.span(max(0, f.Now.Sub(t))) }
+
+// span writes a duration in days and hours, or in hours and minutes.
+func (f Frame) span(d time.Duration) string {
 	minutes := int(d / time.Minute)
 	text := ""
 	add := func(n int, unit string) {
@@ -44,10 +54,7 @@ func (f Frame) Until(t time.Time) string {
 	if days == 0 && (minutes > 0 || hours == 0) {
 		add(minutes, "minutes")
 	}
-	if f.Language == domain.English {
-		return text + " " + f.T(key)
-	}
-	return f.T(key) + " " + text
+	return text
 }
 
 // Unix is an instant for the script that goes on counting.

@@ -35,6 +35,26 @@ type Operations struct {
 	MayAct   bool
 	Rebuilds bool // this process makes the views
 	Rebuild  Rebuild
+	MayAudit bool // the access log may be read
+	Backup   BackupState
+	Jobs     []Job // of this process, since it started
+}
+
+// BackupState is the last backup that is known of; the zero value where none is.
+type BackupState struct {
+	At   time.Time
+	To   string // where it lies
+	Head string // up to which position of the log
+}
+
+// Job is something that takes more than a moment.
+type Job struct {
+	Kind  string // rebuild, import or export
+	Who   domain.PersonID
+	What  string
+	State string    // running, done, refused, cancelled or failed
+	Begun time.Time // zero: not here
+	Ended time.Time // zero: it goes on, or is not known
 }
 
 // Feed is one thing that is made from the log, and how far it has come.

@@ -264,7 +264,7 @@ var peopleTexts = map[string]domain.Wording{
 	"fail.unknown":         {Vi: "Chưa biết đã ghi được hay chưa; gửi lại là an toàn.", En: "It is not known whether it was recorded; sending it again is safe."},
 	"fail.unavailable":     {Vi: "Sổ tạm thời không truy cập được; hãy thử lại, không có gì bị mất.", En: "The ledger cannot be reached just now; try again, nothing is lost."},
 	"fail.internal":        {Vi: "Máy chủ gặp lỗi; không có gì được ghi.", En: "The server failed; nothing was recorded."},
-	"live_on":              {Vi: "Trang tự cập nhật khi có báo cáo mới.", En: "This page updates itself when a report comes in."},
+	"live_on":              {Vi: "Trang tự cập nhật khi có thay đổi.", En: "This page updates itself when something changes."},
 	"live_lost":            {Vi: "Mất kết nối; đang thử lại. Số liệu có thể đã cũ.", En: "The connection was lost; trying again. The figures may be old."},
 	"live_ended":           {Vi: "Trang không tự cập nhật nữa. Tải lại để xem số liệu mới.", En: "This page no longer updates itself. Load it again for new figures."},
 	"received_rate":        {Vi: "Tỷ lệ đã nhận", En: "Received"},

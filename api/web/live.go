@@ -58,6 +58,16 @@ type toldReport struct {
 // CloseFeeds ends the feeds of pages, which otherwise end only when their readers go. A server that shuts down calls it.
 func (l *live) CloseFeeds() { l.closingOnce.Do(func() { close(l.closing) }) }
 
+// take gives a feed its place until it leaves, or errBusy.
+func (l *live) take() (leave func(), err error) {
+	select {
+	case l.feeds <- struct{}{}:
+		return func() { <-l.feeds }, nil
+	default:
+		return nil, errBusy
+	}
+}
+
 // liveFeed tells a page that reports of its regime and days changed, once the views show it. The page asks for its own part
 // again: what may be read is decided there.
 func (h *Handler) liveFeed(c *call) error {
@@ -68,12 +78,11 @@ func (h *Handler) liveFeed(c *call) error {
 	if !domain.ValidID(string(regime)) {
 		return errForm
 	}
-	select {
-	case h.feeds <- struct{}{}:
-		defer func() { <-h.feeds }()
-	default:
-		return errBusy
+	leave, err := h.take()
+	if err != nil {
+		return err
 	}
+	defer leave()
 	after, err := h.Log.Head(c.ctx)
 	if err != nil {
 		return fmt.Errorf("web: follow the reports of %s: %w", regime, err)
@@ -188,6 +197,15 @@ func (h *Handler) feed(ctx context.Context, c *call, news <-chan changed) error 
 	defer beat.Stop()
 	defer tell.Stop()
 	var pending *changed
+	tellPending := func() bool {
+		b, err := json.Marshal(pending)
+		if err != nil { // a struct of texts
+			panic(err)
+		}
+		id := pending.Position
+		pending = nil
+		return send(fmt.Sprintf("id: %s\nevent: changed\ndata: %s\n\n", id, b))
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -200,6 +218,9 @@ func (h *Handler) feed(ctx context.Context, c *call, news <-chan changed) error 
 			}
 		case n, ok := <-news:
 			if !ok {
+				if pending != nil {
+					tellPending()
+				}
 				return nil
 			}
 			if pending == nil {
@@ -213,14 +234,9 @@ func (h *Handler) feed(ctx context.Context, c *call, news <-chan changed) error 
 			if pending == nil {
 				continue
 			}
-			b, err := json.Marshal(pending)
-			if err != nil { // a struct of texts
-				panic(err)
-			}
-			if !send(fmt.Sprintf("id: %s\nevent: changed\ndata: %s\n\n", pending.Position, b)) {
+			if !tellPending() {
 				return nil
 			}
-			pending = nil
 		}
 	}
 }

@@ -8,11 +8,15 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 	"golang.org/x/net/html"
+
+	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/projections"
 )
 
 // line is a connection that somebody reads while it is written.
@@ -127,4 +131,104 @@ func TestBrowserLive(t *testing.T) {
 	phone.do(chromedp.WaitReady(chromedp.CSS("body[data-loaded] #live td b.on_time")))
 	desk.shot("grid-live")
 	phone.shot("district-live")
+}
+
+// stepped is a rebuild that goes on as far as a test says.
+type stepped struct {
+	Rebuilder
+	mu     sync.Mutex
+	status projections.RebuildStatus
+	next   chan struct{}
+}
+
+func (s *stepped) RebuildStatus() (projections.RebuildStatus, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status, s.next
+}
+
+func (s *stepped) to(status projections.RebuildStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != nil {
+		close(s.next)
+	}
+	s.status, s.next = status, make(chan struct{})
+}
+
+func (s *stepped) at(events int64) {
+	s.to(projections.RebuildStatus{State: "running", Progress: &projections.Progress{Phase: "read", Events: events, Total: 1000}})
+}
+
+// TestRebuildFeed: the page of a rebuild is told that it comes further, and that it has ended; whoever may not see the page
+// hears nothing.
+func TestRebuildFeed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rebuild := &stepped{Rebuilder: w.views}
+	rebuild.at(100)
+	w.handler.Operate.Rebuilds = rebuild
+	admin := w.as("admin")
+	root := admin.page("/operations")
+	if part := find(root, func(n *html.Node) bool { return attr(n, "data-live") == "/operations/feed" }); part == nil || attr(part, "data-poll") == "" {
+		t.Error("the page does not follow the rebuild")
+	}
+	r := admin.want(http.MethodGet, "/operations", nil, http.StatusOK, func(r *http.Request) { r.Header.Set("HX-Request", "true") })
+	if body := r.Body.String(); strings.Contains(body, "<html") || !strings.Contains(body, `id="live"`) || !strings.Contains(body, `value="100"`) {
+		t.Error(body)
+	}
+	lines, hangUp := admin.listen("/operations/feed")
+	defer hangUp()
+	until(t, lines, "retry:")
+	until(t, lines, "event: changed")
+	rebuild.at(500)
+	until(t, lines, "event: changed")
+	rebuild.to(projections.RebuildStatus{State: "done"})
+	until(t, lines, "event: changed")
+	for lines.Scan() { // and then it is over
+	}
+	if find(admin.page("/operations"), func(n *html.Node) bool { return hasAttr(n, "data-live") || hasAttr(n, "data-poll") }) != nil {
+		t.Error("what has ended is followed")
+	}
+	w.as("filer").want(http.MethodGet, "/operations/feed", nil, http.StatusForbidden)
+	w.handler.Operate.Rebuilds = nil
+	admin.want(http.MethodGet, "/operations/feed", nil, http.StatusConflict)
+}
+
+// TestJobs: the page of operations says what was begun, by whom, and how it ended, and how old the last backup is.
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin, filer := w.as("admin"), w.as("filer")
+	admin.shows(admin.page("/operations"), "Không biết: phần mềm này chưa sao lưu")
+	w.handler.Operate.Backup = func() ui.BackupState {
+		return ui.BackupState{At: at(5, 0).AddDate(0, 0, -2), To: "/disk " + hostile, Head: "33"}
+	}
+	rebuild := &stepped{Rebuilder: w.views}
+	rebuild.to(projections.RebuildStatus{State: "failed"})
+	w.handler.Operate.Rebuilds = rebuild
+	_, record := filer.form(filer.checks("a.csv", goodFile, http.StatusOK), "/upload", url.Values{"step": {"record"}})
+	if r := filer.sendFile("", nil, record); r.Code != http.StatusOK {
+		t.Fatal(r.Code)
+	}
+	admin.shows(admin.page("/operations"), "2 ngày 3 giờ trước", "/disk "+hostile, "Nhập tệp báo cáo bluezone 2021-02-08: 1 filer 08:00:00", "xong", "Dựng lại bảng tổng hợp – – – thất bại")
+}
+
+// TestBrowserRebuild: a page of operations that is open shows how a rebuild comes further and ends, without being loaded
+// again.
+func TestBrowserRebuild(t *testing.T) {
+	w, origin := serveWorld(t)
+	rebuild := &stepped{Rebuilder: w.views}
+	rebuild.at(100)
+	w.handler.Operate.Rebuilds = rebuild
+	desk := newTab(t, origin, artifacts(t), "desk", 1280, 900)
+	desk.signInAs("admin")
+	desk.open("/operations")
+	desk.do(chromedp.WaitVisible(chromedp.CSS("#livestate:not([hidden])")), chromedp.SetAttributeValue(chromedp.CSS("body"), "data-loaded", "once"))
+	rebuild.at(700)
+	desk.do(chromedp.WaitReady(chromedp.CSS(`body[data-loaded] #live progress[value="700"]`)))
+	desk.shot("rebuild-live")
+	rebuild.to(projections.RebuildStatus{State: "done"})
+	desk.do(chromedp.WaitReady(chromedp.CSS(`body[data-loaded] #live:not([data-live]) button[value="dry"]`)))
+	desk.shows("Đã xong")
 }

@@ -25,7 +25,9 @@ type Operate struct {
 	// Integrity tells how the evidence stands.
 	Integrity func(context.Context) (ui.IntegrityState, error)
 	// Verify begins a check of the log, the views and the tree, unless one goes on; Integrity tells what came of it.
-	Verify   func()
+	Verify func()
+	// Backup is the last backup that this program made of the log, the zero value where none is known of; nil: none can be.
+	Backup   func() ui.BackupState
 	Settings []ui.Setting
 	OpenAPI  []byte // the API's own document
 	Site     string // the address that programs use
@@ -51,6 +53,7 @@ type Record interface {
 // operating is what the handler keeps for these pages.
 type operating struct {
 	found  rebuildReport
+	jobs   jobs
 	roster roster
 	api    sync.Once
 	doc    apiDocument
@@ -71,6 +74,7 @@ func (h *Handler) operateTable() []*route {
 		get("operations", "/operations", h.operationsPage), post("retry", "/operations/retry", h.retry),
 		post("rebuild", "/operations/rebuild", h.rebuild), post("rebuild-cancel", "/operations/rebuild/cancel", h.rebuildCancel),
 		post("rebuild-undo", "/operations/rebuild/undo", h.rebuildUndo), post("rebuild-drop", "/operations/rebuild/drop", h.rebuildDrop),
+		{id: "rebuild-feed", method: http.MethodGet, path: "/operations/feed", handle: h.rebuildFeed, json: true, feed: true},
 		get("integrity", "/integrity", h.integrityPage), post("verify", "/integrity/verify", h.verify),
 		get("configuration", "/configuration", h.configurationPage),
 
@@ -100,7 +104,7 @@ func operatePolicy(table map[string]rule) map[string]rule {
 	ownOffice := append(access.Own.For(domain.RoleHead), access.Allowance{Reach: access.Office})
 	signedIn := rule{allow: []access.Allowance{{Reach: access.Anybody}}}
 	maps.Copy(table, map[string]rule{
-		"operations": operators, "retry": admin, "rebuild": admin, "rebuild-cancel": admin, "rebuild-undo": admin, "rebuild-drop": admin,
+		"operations": operators, "rebuild-feed": operators, "retry": admin, "rebuild": admin, "rebuild-cancel": admin, "rebuild-undo": admin, "rebuild-drop": admin,
 		"integrity": operators, "verify": admin,
 		"configuration": {allow: access.All.For(domain.RoleAdmin, domain.RoleDepartment)},
 

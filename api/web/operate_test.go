@@ -23,7 +23,7 @@ import (
 func operateAdmits(all []string) map[string][]string {
 	only := func(who ...string) []string { return who }
 	admin, operators, everything := only("admin"), only("department", "inspector", "admin"), only("department", "inspector")
-	out := map[string][]string{"configuration": only("department", "admin"), "operations": operators, "integrity": operators, "organisation": operators, "people": operators,
+	out := map[string][]string{"configuration": only("department", "admin"), "operations": operators, "rebuild-feed": operators, "integrity": operators, "organisation": operators, "people": operators,
 		"office": append(operators, "head", "deputy"), "delegate": only("department", "head", "deputy"), "undelegate": only("department", "head", "deputy"),
 		"register-unit": only("department"), "change-unit": only("department"), "appoint": only("department"), "leave": only("department"), "person": only("inspector", "admin"),
 		"events": everything, "event": everything, "cloud-event": everything}

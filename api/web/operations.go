@@ -65,7 +65,7 @@ func (h *Handler) showOperations(c *call, refusal error) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Operations{Frame: f, MayAct: c.actor.Has(domain.RoleAdmin, "")}
+	p := ui.Operations{Frame: f, MayAct: c.actor.Has(domain.RoleAdmin, ""), MayAudit: c.may("access")}
 	if p.Lag, err = h.Views.Lag(c.ctx); err != nil {
 		return err
 	}
@@ -90,9 +90,19 @@ func (h *Handler) showOperations(c *call, refusal error) error {
 		}
 		p.Feeds = append(p.Feeds, tree)
 	}
+	if h.Operate.Backup != nil {
+		p.Backup = h.Operate.Backup()
+	}
+	p.Jobs = h.operating.jobs.list(p.Rebuild.State)
 	status, err := c.refused(f, &p.Acts, refusal)
 	if err != nil {
 		return err
+	}
+	if p.Running() {
+		p.Live = "/operations/feed"
+	}
+	if refusal == nil {
+		return c.renderLive(p)
 	}
 	return c.render(status, p)
 }
@@ -120,6 +130,42 @@ func (h *Handler) rebuildState(c *call, o Rebuilder, p *ui.Operations) error {
 		}
 	}
 	return nil
+}
+
+// rebuildFeed tells a page that a rebuild has come further, and ends with it. The page asks for its own part again.
+func (h *Handler) rebuildFeed(c *call) error {
+	r, err := h.rebuilder()
+	if err != nil {
+		return err
+	}
+	leave, err := h.take()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	news := make(chan changed)
+	go func() {
+		defer close(news)
+		for {
+			s, next := r.RebuildStatus() // before it is told of, so that no change after it is missed
+			select {
+			case news <- changed{}:
+			case <-ctx.Done():
+				return
+			}
+			if s.State != "running" {
+				return
+			}
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return h.feed(ctx, c, news)
 }
 
 func (h *Handler) retry(c *call) error {
@@ -163,6 +209,21 @@ func (h *Handler) rebuild(c *call) error {
 	h.operating.found.mu.Lock()
 	h.operating.found.run, h.operating.found.begun = run, c.at
 	h.operating.found.mu.Unlock()
+	end := h.operating.jobs.begin(ui.Job{Kind: "rebuild", Who: c.person.ID, What: map[bool]string{true: "--dry-run"}[o.DryRun], Begun: c.at})
+	go func() { // until it ends, or the server does
+		for {
+			s, next := r.RebuildStatus()
+			if s.State != "running" {
+				end(s.State, h.Clock())
+				return
+			}
+			select {
+			case <-next:
+			case <-h.closing:
+				return
+			}
+		}
+	}()
 	return c.redirect("/operations")
 }
 

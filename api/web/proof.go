@@ -105,7 +105,10 @@ func (h *Handler) bundle(c *call) error {
 		s.Forms = append(s.Forms, form.ID)
 	}
 	var b bytes.Buffer // whole before it is sent: half a bundle is none
-	if err := documents.WriteBundle(c.ctx, &b, s, q); err != nil {
+	end := h.operating.jobs.begin(ui.Job{Kind: "export", Who: c.person.ID, What: fmt.Sprintf("%s %s %s – %s", q.Regime, q.Unit, q.From, q.To), Begun: c.at})
+	err = documents.WriteBundle(c.ctx, &b, s, q)
+	end(outcome(err, nil), h.Clock())
+	if err != nil {
 		return err
 	}
 	c.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", fmt.Sprintf("evidence-%s-%s-%s.zip", q.Unit, q.From, q.To)))

@@ -21,6 +21,7 @@ type route struct {
 	handle func(*call) error
 	logged bool // the reading is noted in the access log
 	json   bool // asked by the script; a refusal is an object
+	feed   bool // stays open; what it is asked for is no use of the session
 	file   bool // takes a file: it may be longer, and who sent which is noted in the access log whatever their role
 
 	rule rule
@@ -77,7 +78,7 @@ func (h *Handler) table() []*route {
 		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), read("chain", "/chain", h.chainPage), post("issue", "/totals/issue", h.issue),
 		get("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
 
-		{id: "live", method: http.MethodGet, path: "/live", handle: h.liveFeed, json: true},
+		{id: "live", method: http.MethodGet, path: "/live", handle: h.liveFeed, json: true, feed: true},
 		read("district", "/district", h.districtPage), post("remind", reportPath+"/remind", h.remind),
 	}...)
 }
@@ -178,7 +179,7 @@ func (h *Handler) admit(c *call) error {
 		return fmt.Errorf("%w: %w", errForm, err)
 	}
 	authenticate := h.Accounts.Authenticate
-	if c.route.id == "live" || c.r.Header.Get("HX-Request") == "true" {
+	if c.route.feed || c.r.Header.Get("HX-Request") == "true" {
 		authenticate = h.Accounts.Watch
 	}
 	c.session, c.person, err = authenticate(c.r)

@@ -141,7 +141,9 @@ func (h *Handler) uploadSend(c *call) error {
 	var results []commands.Result
 	var refusals []*domain.Error
 	if u.record {
+		end := h.operating.jobs.begin(ui.Job{Kind: "import", Who: c.person.ID, What: string(r.ID) + " " + string(p.Date) + ": " + strconv.Itoa(len(rows)), Begun: c.at})
 		results, refusals, err = h.Ledger.SubmitFile(c.ctx, attempts)
+		end(outcome(err, refusals), h.Clock())
 	} else {
 		refusals, err = h.Ledger.CheckFile(c.ctx, attempts)
 	}
@@ -275,6 +277,17 @@ func (h *Handler) uploadRows(c *call, p *ui.Upload, r domain.Regime, attempts []
 		p.Rows = append(p.Rows, row)
 	}
 	return nil
+}
+
+// outcome is how a job that records a file ended.
+func outcome(err error, refusals []*domain.Error) string {
+	switch {
+	case err != nil:
+		return "failed"
+	case slices.ContainsFunc(refusals, func(e *domain.Error) bool { return e != nil }):
+		return "refused"
+	}
+	return "done"
 }
 
 // shortName is a file's name as a page repeats it.

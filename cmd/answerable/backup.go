@@ -8,8 +8,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 	_ "modernc.org/sqlite" // the driver of database/sql
+
+	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
 type backupCmd struct {
@@ -60,8 +66,42 @@ func (c backupCmd) Run(a *app) error {
 	if err = errors.Join(err, copied.Close()); err != nil {
 		return err
 	}
+	backedUp{At: a.now().UTC(), To: c.To, Head: head.String()}.remember(a, dir)
 	a.printf("Đã sao lưu %s vào %s: đến sự kiện %s.\n", "Copied %s to %s: up to event %s.\n", dir, c.To, head)
 	return nil
+}
+
+// backupFile remembers the last backup of a directory that the command made. Like verifiedFile it is a remark: who copies
+// the directory by other means is not known of, and the page of operations says so.
+const backupFile = "backup.json"
+
+type backedUp struct {
+	At   time.Time `json:"at"`
+	To   string    `json:"to"`
+	Head string    `json:"head"`
+}
+
+func (b backedUp) remember(a *app, dir string) {
+	text, err := json.Marshal(b, json.Deterministic(true))
+	if err == nil {
+		err = treestore.WriteFileSync(filepath.Join(dir, backupFile), append(text, '\n'), 0o644)
+	}
+	if err != nil { // the copy is whole all the same
+		a.logger.Warn("the backup is not remembered", zap.String("data", dir), zap.Error(err))
+	}
+}
+
+// lastBackup is the zero value where none is known of.
+func lastBackup(dir string) ui.BackupState {
+	var b backedUp
+	text, err := os.ReadFile(filepath.Join(dir, backupFile))
+	if err == nil {
+		err = json.Unmarshal(text, &b)
+	}
+	if err != nil {
+		return ui.BackupState{}
+	}
+	return ui.BackupState{At: b.At, To: b.To, Head: b.Head}
 }
 
 // backupEvidence copies the tree and the policy, and says in the copy's evidence.json where keys and guard really are.

@@ -143,7 +143,7 @@ func clearDemo(dir string, entries []os.DirEntry) error {
 			}
 			continue
 		}
-		ours := name == demoMarker || name == evidenceFile || name == policyFile || name == verifiedFile || strings.HasPrefix(name, "tree.") ||
+		ours := name == demoMarker || name == evidenceFile || name == policyFile || name == verifiedFile || name == backupFile || strings.HasPrefix(name, "tree.") ||
 			strings.HasPrefix(name, "ledger.") || strings.HasPrefix(name, "views") || strings.HasPrefix(name, "state.")
 		if !ours || e.IsDir() {
 			continue

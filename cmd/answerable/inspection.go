@@ -207,6 +207,7 @@ func (i *inspection) checkpoint(ctx context.Context) (string, error) {
 // operate is what the pages of operators and developers are made of.
 func (i *inspection) operate(site string, document []byte) web.Operate {
 	return web.Operate{Rebuilds: i.n.views, Events: i.n.log, Integrity: i.state, Verify: i.begin, OpenAPI: document, Site: site, Settings: i.a.shownSettings(i.place, site),
+		Backup: func() ui.BackupState { return lastBackup(i.n.dir) },
 		CloudEvent: func(e eventlog.Recorded) ([]byte, error) {
 			c, err := api.NewCloudEvent(e)
 			if err != nil {

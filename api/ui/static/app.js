@@ -101,28 +101,37 @@ if (document.querySelector("[data-live]") && window.EventSource) {
   const state = document.getElementById("livestate");
   const say = (text) => { state.textContent = text; state.hidden = false; };
   let feed = null;
+  const rest = () => {
+    if (feed) feed.close();
+    feed = null;
+  };
   const follow = () => {
-    if (feed || document.hidden) return;
+    if (feed || document.hidden || !part()) return;
     feed = new EventSource(part().dataset.live);
     feed.addEventListener("open", () => say(state.dataset.begun));
-    feed.addEventListener("changed", () => part().dispatchEvent(new Event("ledger")));
+    feed.addEventListener("changed", () => part() && part().dispatchEvent(new Event("ledger")));
     feed.addEventListener("error", () => {
+      if (!part()) { // what was followed is over
+        state.hidden = true;
+        return rest();
+      }
       const ended = feed && feed.readyState === EventSource.CLOSED;
       say(ended ? state.dataset.ended : state.dataset.lost);
+      if (ended) poll();
     });
   };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) return follow();
-    if (feed) feed.close();
-    feed = null;
+    rest();
   });
   follow();
 }
 
 // What goes on at the server is looked at again until it is over; then the page is, for what it says beside. Looking is
 // no use of the session, which ends as if the page were left alone.
-const polled = document.querySelector("[data-poll]");
-if (polled) {
+function poll() {
+  const polled = document.querySelector("[data-poll]");
+  if (!polled) return;
   const look = async () => {
     const answer = await fetch(location.href, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (!answer) return setTimeout(look, 5000);
@@ -133,6 +142,7 @@ if (polled) {
   };
   setTimeout(look, Number(polled.dataset.poll));
 }
+if (!document.querySelector("[data-live]") || !window.EventSource) poll();
 
 for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
 
