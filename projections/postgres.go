@@ -21,7 +21,6 @@ import (
 const (
 	pgSchema   = "answerable_views" // the register; generation 7 is answerable_views_7
 	pgRegister = pgSchema + "."
-	pgReader   = "answerable_reader"
 	// pgChannel is where a runner tells other processes that the position moved.
 	pgChannel = "answerable_views"
 )
@@ -220,7 +219,7 @@ func openPostgres(ctx context.Context, place string, readOnly bool, logger *zap.
 func (s *postgresStore) setUp(ctx context.Context) error {
 	var there bool
 	err := s.registry.QueryRowContext(ctx, `SELECT CASE WHEN to_regclass($1) IS NULL THEN false
-		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgRegister+"reads", pgReader, pgSchema).Scan(&there)
+		ELSE EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $2 AND has_schema_privilege(oid, $3, 'USAGE')) END`, pgRegister+"reads", postgres.Reader, pgSchema).Scan(&there)
 	if err != nil {
 		return s.failed("open", err)
 	}
@@ -239,19 +238,12 @@ func (s *postgresStore) setUp(ctx context.Context) error {
 				return s.failed("set up", err)
 			}
 		}
-		for _, statement := range []string{
-			`CREATE ROLE ` + pgReader + ` NOLOGIN`,
-			`GRANT ` + pgReader + ` TO CURRENT_USER`,
-		} {
-			switch _, err := s.registry.ExecContext(ctx, statement); postgres.Code(err) {
-			case "": // done, or no answer: the next statement will tell
-			case "42710", "23505": // it is there: roles belong to the whole server
-			case "42501": // this user may make no roles
-				s.logger.Warn("the role "+pgReader+" cannot be made: reading connections are held to reading by a setting only", zap.Error(err))
-				return nil
-			default:
-				return s.failed("set up", err)
-			}
+		switch refused, err := postgres.MakeReader(ctx, s.registry); {
+		case err != nil:
+			return s.failed("set up", err)
+		case refused != nil:
+			s.logger.Warn("the role "+postgres.Reader+" cannot be made: reading connections are held to reading by a setting only", zap.Error(refused))
+			return nil
 		}
 		return s.grant(ctx, pgSchema)
 	})
@@ -259,15 +251,7 @@ func (s *postgresStore) setUp(ctx context.Context) error {
 
 // grant lets the reader role read a schema.
 func (s *postgresStore) grant(ctx context.Context, schema string) error {
-	var there bool
-	if err := s.registry.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)`, pgReader).Scan(&there); err != nil {
-		return s.failed("grant", err)
-	}
-	if !there {
-		return nil
-	}
-	_, err := s.registry.ExecContext(ctx, `GRANT USAGE ON SCHEMA `+schema+` TO `+pgReader+`; GRANT SELECT ON ALL TABLES IN SCHEMA `+schema+` TO `+pgReader)
-	if err != nil {
+	if err := postgres.GrantReader(ctx, s.registry, schema); err != nil {
 		return s.failed("grant", err)
 	}
 	return nil
@@ -275,24 +259,12 @@ func (s *postgresStore) grant(ctx context.Context, schema string) error {
 
 // findRole takes the reader role for reading connections when this user may take it.
 func (s *postgresStore) findRole(ctx context.Context) error {
-	conn, err := s.registry.Conn(ctx)
+	role, err := postgres.FindReader(ctx, s.registry)
 	if err != nil {
 		return s.failed("open", err)
 	}
-	defer conn.Close()
-	switch _, err := conn.ExecContext(ctx, `SET ROLE `+pgReader); postgres.Code(err) {
-	case "":
-		if err != nil {
-			return s.failed("open", err)
-		}
-		s.role = pgReader
-		_, err = conn.ExecContext(ctx, `RESET ROLE`)
-		return err
-	case "22023", "42704", "42501": // there is none, or it is not this user's
-		return nil
-	default:
-		return s.failed("open", err)
-	}
+	s.role = role
+	return nil
 }
 
 func (s *postgresStore) failed(operation string, err error) error {

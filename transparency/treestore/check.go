@@ -43,7 +43,8 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) error {
 // rows are what is stored of a tree, in one state throughout.
 type rows interface {
 	size() (int64, error)
-	// run is asked for in order.
+	// perRun is how many leaves share a run; run is asked for in order.
+	perRun() int64
 	run(n int64) (run, error)
 	tile(level int, n int64) ([]byte, error)
 	// counts are how many runs and tiles there are.
@@ -67,6 +68,7 @@ func (r fileRows) number(query string) (n int64, err error) {
 	return n, err
 }
 
+func (r fileRows) perRun() int64                           { return runLength }
 func (r fileRows) size() (int64, error)                    { return r.number(`SELECT size FROM tree`) }
 func (r fileRows) tile(level int, n int64) ([]byte, error) { return readTile(r.c, level, n) }
 func (r fileRows) signed() ([]Signed, error)               { return selectCheckpoints(r.c, `ORDER BY size`) }
@@ -89,6 +91,7 @@ func (r fileRows) counts() (runs, tiles int64, err error) {
 }
 
 func check(ctx context.Context, origin string, c rows, o CheckOptions) error {
+	perRun := c.perRun()
 	size, err := c.size()
 	if err != nil {
 		return err
@@ -115,7 +118,7 @@ func check(ctx context.Context, origin string, c rows, o CheckOptions) error {
 	if err := roots(); err != nil {
 		return err
 	}
-	for n := int64(0); n*runLength < size; n++ {
+	for n := int64(0); n*perRun < size; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -127,14 +130,14 @@ func check(ctx context.Context, origin string, c rows, o CheckOptions) error {
 		if err != nil {
 			return fmt.Errorf("run %d: %w", n, err)
 		}
-		if want := min(runLength, size-n*runLength); int64(len(leaves)) != want || len(r.places) != int(want)*placeBytes {
+		if want := min(perRun, size-n*perRun); int64(len(leaves)) != want || len(r.places) != int(want)*placeBytes {
 			return fmt.Errorf("run %d: %d leaves and %d bytes of places, want %d leaves: %w", n, len(leaves), len(r.places), want, eventlog.ErrDamaged)
 		}
 		if p := placeAt(r.places, 0); int64(p.Commit) != r.first[0] || int64(p.Prepare) != r.first[1] {
 			return fmt.Errorf("run %d: it begins at %s, its row says otherwise: %w", n, p, eventlog.ErrDamaged)
 		}
 		for i, b := range leaves {
-			index := n*runLength + int64(i)
+			index := n*perRun + int64(i)
 			at := placeAt(r.places, i)
 			if last.Compare(at) >= 0 {
 				return fmt.Errorf("leaf %d: its position %s is not beyond %s: %w", index, at, last, eventlog.ErrDamaged)
@@ -234,7 +237,8 @@ func (t *tileChecker) finish(c rows, size int64) error {
 	if err != nil {
 		return err
 	}
-	if want := (size + runLength - 1) / runLength; runs != want || tiles != count {
+	perRun := c.perRun()
+	if want := (size + perRun - 1) / perRun; runs != want || tiles != count {
 		return fmt.Errorf("%d runs and %d tiles are stored, a tree of %d leaves has %d and %d: %w", runs, tiles, size, want, count, eventlog.ErrDamaged)
 	}
 	return nil

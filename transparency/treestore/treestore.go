@@ -1,5 +1,7 @@
 // Package treestore keeps the transparency log's tree: in an SQLite file the tiles of the tree, the leaves' places in the
 // event log and every checkpoint that was ever signed; beside it, in a file that only grows, the leaves as they were hashed.
+// For servers that share no disk all of it is in PostgreSQL (postgres.go), and there only the last that opened it for
+// writing can write.
 //
 // Its promise: hashes and the position they go up to move in one transaction that survives power loss, after the leaves
 // under them are durable, so a process killed at any instant finds a tree that matches its position. Leaves are only ever
@@ -7,7 +9,8 @@
 //
 // Its failure model: the files may be lost, damaged or replaced by older copies. Loss costs nothing but time, for the tree
 // is a function of the event log; Check finds damage; an older copy is found out by the Guard, a second copy of the last
-// signed checkpoint that is kept elsewhere and moves before anything is published.
+// signed checkpoint that is kept elsewhere and moves before anything is published. A server that is away is
+// eventlog.ErrUnavailable, and the next call goes on from what is stored.
 package treestore
 
 import (

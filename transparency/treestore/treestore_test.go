@@ -23,16 +23,6 @@ import (
 
 const origin = "ledger.example/x"
 
-func open(t testing.TB, path string) *treestore.Store {
-	t.Helper()
-	s, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin, Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
 // leaf makes the i-th leaf: three streams in turn.
 func leaf(t testing.TB, i int) treestore.Entry {
 	t.Helper()
@@ -75,7 +65,7 @@ func policy(t testing.TB) *transparency.Policy {
 	return p
 }
 
-func sign(t testing.TB, s *treestore.Store, size int64) transparency.Note {
+func sign(t testing.TB, s tree, size int64) transparency.Note {
 	t.Helper()
 	root, err := s.Root(t.Context(), size)
 	if err != nil {
@@ -90,7 +80,11 @@ func sign(t testing.TB, s *treestore.Store, size int64) transparency.Note {
 
 func TestGrowInUnevenBatches(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "tree.db")
+	onEveryEngine(t, growInUnevenBatches)
+}
+
+func growInUnevenBatches(t *testing.T, place func() string) {
+	path := place()
 	s := open(t, path)
 	var want transparency.Frontier
 	size := 0
@@ -152,7 +146,11 @@ func TestGrowInUnevenBatches(t *testing.T) {
 
 func TestAppendRefuses(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "tree.db"))
+	onEveryEngine(t, appendRefuses)
+}
+
+func appendRefuses(t *testing.T, place func() string) {
+	s := open(t, place())
 	if err := s.Append(t.Context(), 0, leaves(t, 0, 40)); err != nil {
 		t.Fatal(err)
 	}
@@ -184,19 +182,23 @@ func TestAppendRefuses(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "tree.db")
-	if _, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin}); !errors.Is(err, fs.ErrNotExist) {
+	onEveryEngine(t, openRefuses)
+}
+
+func openRefuses(t *testing.T, place func() string) {
+	path := place()
+	if _, err := openTree(t.Context(), treestore.Options{Path: path, Origin: origin}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
 	open(t, path).Close()
-	if _, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: "ledger.example/y"}); !errors.Is(err, transparency.ErrOrigin) {
+	if _, err := openTree(t.Context(), treestore.Options{Path: path, Origin: "ledger.example/y"}); !errors.Is(err, transparency.ErrOrigin) {
 		t.Errorf("another log's: %v", err)
 	}
-	if _, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin, Prefixes: []string{"report-"}}); !errors.Is(err, eventlog.ErrInvalid) {
+	if _, err := openTree(t.Context(), treestore.Options{Path: path, Origin: origin, Prefixes: []string{"report-"}}); !errors.Is(err, eventlog.ErrInvalid) {
 		t.Errorf("other streams: %v", err)
 	}
 	open(t, path).Close()
-	some := filepath.Join(t.TempDir(), "some.db")
+	some := place()
 	for _, c := range []struct {
 		prefixes []string
 		create   bool
@@ -209,7 +211,7 @@ func TestOpenRefuses(t *testing.T) {
 		{[]string{"unit-", "report-", "log-"}, true, 0},
 		{[]string{"report-", "unit-", "log-x"}, true, 0},
 	} {
-		s, err := treestore.Open(t.Context(), treestore.Options{Path: some, Origin: origin, Prefixes: c.prefixes, Create: c.create})
+		s, err := openTree(t.Context(), treestore.Options{Path: some, Origin: origin, Prefixes: c.prefixes, Create: c.create})
 		if c.covers == 0 {
 			if !errors.Is(err, eventlog.ErrInvalid) {
 				t.Errorf("%q: %v", c.prefixes, err)
@@ -224,17 +226,26 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		s.Close()
 	}
+}
+
+func TestOpenRefusesGarbage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tree.db")
 	if err := os.WriteFile(path, []byte("this is no database, and long enough to be looked at as one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := treestore.Open(t.Context(), treestore.Options{Path: path, Origin: origin}); !errors.Is(err, eventlog.ErrDamaged) {
+	if _, err := openTree(t.Context(), treestore.Options{Path: path, Origin: origin}); !errors.Is(err, eventlog.ErrDamaged) {
 		t.Errorf("garbage: %v", err)
 	}
 }
 
 func TestCheckpointsAreKept(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "tree.db"))
+	onEveryEngine(t, checkpointsAreKept)
+}
+
+func checkpointsAreKept(t *testing.T, place func() string) {
+	s := open(t, place())
 	if err := s.Append(t.Context(), 0, leaves(t, 0, 10)); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +308,11 @@ func TestCheckpointsAreKept(t *testing.T) {
 
 func TestErase(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "tree.db"))
+	onEveryEngine(t, erase)
+}
+
+func erase(t *testing.T, place func() string) {
+	s := open(t, place())
 	id := uuid.New()
 	if e, err := s.Erased(t.Context(), id); e || err != nil {
 		t.Errorf("before: %v %v", e, err)
