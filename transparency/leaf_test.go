@@ -217,6 +217,37 @@ func TestSaltIsHMAC(t *testing.T) {
 	}
 }
 
+// A committer is used for many events, and says of each what the two functions say.
+func TestCommitter(t *testing.T) {
+	t.Parallel()
+	k, err := NewSaltKey(bytes.NewReader(bytes.Repeat([]byte{9}, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := k.Committer()
+	rapid.Check(t, func(t *rapid.T) {
+		id := uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+		payload, meta := rapid.SliceOfN(rapid.Byte(), 0, 5000).Draw(t, "payload"), rapid.SliceOf(rapid.Byte()).Draw(t, "meta")
+		ps, ms := k.Salts(id)
+		if p, m := c.Commit(id, payload, meta); p != CommitPayload(ps, payload) || m != CommitMeta(ms, meta) {
+			t.Fatalf("%x and %x", p, m)
+		}
+	})
+}
+
+func TestAppendHex(t *testing.T) {
+	t.Parallel()
+	var all []byte
+	for i := range 256 {
+		all = append(all, byte(i))
+	}
+	for n := range all {
+		if got, want := string(appendHex([]byte("x"), all[n:])), "x"+hex.EncodeToString(all[n:]); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestSecretFiles(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "salt.key")

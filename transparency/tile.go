@@ -1,6 +1,7 @@
 package transparency
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -149,6 +150,13 @@ func SplitEntries(bundle []byte) ([][]byte, error) {
 		rest = rest[n:]
 	}
 	return entries, nil
+}
+
+// AppendLeafHash adds the LeafHash of a leaf to hashes. It needs room to work in and gives it back for the next leaf.
+func AppendLeafHash(hashes, leaf, room []byte) (longer, again []byte) {
+	room = append(append(room[:0], 0), leaf...)
+	h := sha256.Sum256(room)
+	return append(hashes, h[:]...), room
 }
 
 // TileRoot hashes the hashes of one full tile to the one hash that stands for it in the level above.

@@ -199,7 +199,7 @@ func (l *Log) Follow(ctx context.Context, after eventlog.Position, filter eventl
 				}
 				continue
 			}
-			var b eventlog.Batch
+			b := eventlog.Batch{Events: make([]eventlog.Recorded, 0, min(size, int(head-scanned)))}
 			for ; scanned < head && len(b.Events) < size; scanned++ {
 				if e := events[scanned]; filter.Match(e.Stream) {
 					b.Events = append(b.Events, clone(e))

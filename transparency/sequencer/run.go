@@ -80,10 +80,14 @@ func (s *Sequencer) follow(ctx context.Context, grew chan<- struct{}) error {
 }
 
 func (s *Sequencer) followOnce(ctx context.Context, grew chan<- struct{}, alive func()) error {
+	// What waits already goes in on all processors.
+	if err := s.CatchUp(ctx); err != nil {
+		return err
+	}
 	if latest, ok, err := s.o.Tree.Latest(ctx); err != nil {
 		return err
 	} else if !ok || latest.Size < s.o.Tree.Size() {
-		// Leaves a killed process added and did not sign.
+		// These, or leaves a killed process added and did not sign.
 		select {
 		case grew <- struct{}{}:
 		default:

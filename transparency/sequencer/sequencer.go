@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -153,7 +152,7 @@ func (s *Sequencer) matchLog(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read %s@%d: %w", leaf.Stream, leaf.Revision, err)
 		}
-		made, err := s.leaf(e)
+		made, err := s.maker().leaf(&e)
 		if err != nil {
 			return err
 		}
@@ -195,99 +194,6 @@ func (s *Sequencer) matchGuard(ctx context.Context) error {
 	return s.o.Tree.SaveCheckpoint(ctx, n, s.o.Clock())
 }
 
-// leaf makes the leaf of an event.
-func (s *Sequencer) leaf(e eventlog.Recorded) ([]byte, error) {
-	return s.appendLeaf(make([]byte, 0, 640), e)
-}
-
-// appendLeaf is leaf, written at the end of b.
-func (s *Sequencer) appendLeaf(b []byte, e eventlog.Recorded) ([]byte, error) {
-	receivedAt, actor, err := s.o.Header(e)
-	if err != nil {
-		return nil, fmt.Errorf("leaf of %s@%d (event %s): %w", e.Stream, e.Revision, e.ID, err)
-	}
-	payload, meta := s.o.Salts.Salts(e.ID)
-	return transparency.Leaf{
-		Origin:     s.o.Tree.Origin(),
-		EventID:    e.ID,
-		Stream:     e.Stream,
-		Revision:   e.Revision,
-		Kind:       e.Kind,
-		ReceivedAt: receivedAt.Truncate(time.Microsecond),
-		RecordedAt: e.RecordedAt,
-		Actor:      actor,
-		Payload:    transparency.CommitPayload(payload, e.Data),
-		Meta:       transparency.CommitMeta(meta, e.Meta),
-	}.Append(b)
-}
-
-// batchSize is how many events enter the tree in one transaction when that many wait: the cost of making it durable
-// vanishes among them, and they take some fifteen megabytes.
-const batchSize = 10_000
-
-// perWorker is how many leaves are worth handing to another processor.
-const perWorker = 64
-
-func (s *Sequencer) leaves(events []eventlog.Recorded) ([]treestore.Entry, error) {
-	out := make([]treestore.Entry, len(events))
-	workers := max(1, min(runtime.GOMAXPROCS(0), len(events)/perWorker))
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			// Many leaves share a piece of memory: one for each costs more than writing it does.
-			var room []byte
-			for i := len(events) * w / workers; i < len(events)*(w+1)/workers; i++ {
-				if cap(room)-len(room) < transparency.MaxLeafBytes {
-					room = make([]byte, 0, 16*transparency.MaxLeafBytes)
-				}
-				from := len(room)
-				var err error
-				if room, err = s.appendLeaf(room, events[i]); err != nil {
-					errs[w] = err
-					return
-				}
-				out[i] = treestore.Entry{Leaf: room[from:len(room):len(room)], Position: events[i].Position}
-			}
-		})
-	}
-	wg.Wait()
-	return out, errors.Join(errs...)
-}
-
-// made is a batch of leaves, or the end of them.
-type made struct {
-	entries []treestore.Entry
-	err     error
-}
-
-// batches makes the leaves of all events after a position that are in the log by now. It ends with ctx.
-func (s *Sequencer) batches(ctx context.Context, after eventlog.Position) <-chan made {
-	out := make(chan made, 1)
-	send := func(m made) bool {
-		select {
-		case out <- m:
-			return m.err == nil
-		case <-ctx.Done():
-			return false
-		}
-	}
-	go func() {
-		defer close(out)
-		for b, err := range s.o.Log.Follow(ctx, after, s.o.Tree.Filter(), eventlog.FollowOptions{BatchSize: batchSize}) {
-			if err != nil {
-				send(made{err: fmt.Errorf("follow the log: %w", err)})
-				return
-			}
-			entries, err := s.leaves(b.Events)
-			if !send(made{entries, err}) || b.CaughtUp {
-				return
-			}
-		}
-	}()
-	return out
-}
-
 // take adds a batch of events to the tree, leaving out what is in it already: a forced checkpoint may have run ahead of
 // the follower. s.mu is held.
 func (s *Sequencer) take(ctx context.Context, events []eventlog.Recorded) error {
@@ -295,11 +201,11 @@ func (s *Sequencer) take(ctx context.Context, events []eventlog.Recorded) error 
 	for len(events) > 0 && events[0].Position.Compare(last) <= 0 {
 		events = events[1:]
 	}
-	entries, err := s.leaves(events)
-	if err != nil {
+	c := chunk{events: events}
+	if err := c.fill(s.maker()); err != nil {
 		return err
 	}
-	return s.add(ctx, entries)
+	return s.add(ctx, c.entries)
 }
 
 // add puts leaves at the end of the tree. s.mu is held.
@@ -332,15 +238,27 @@ func (s *Sequencer) catchUp(ctx context.Context) error {
 		return s.broken
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	line := s.chunks(ctx, s.o.Tree.Last())
+	defer line.wg.Wait()
 	defer cancel()
-	// The leaves of the next batch are made while this one is being written.
-	for b := range s.batches(ctx, s.o.Tree.Last()) {
-		if b.err != nil {
-			return fmt.Errorf("sequencer: %w", b.err)
-		}
-		if err := s.add(ctx, b.entries); err != nil {
+	var batch []*chunk
+	var entries []treestore.Entry
+	for {
+		var err error
+		if batch, err = line.next(batch); err != nil {
 			return fmt.Errorf("sequencer: %w", err)
 		}
+		if len(batch) == 0 {
+			break
+		}
+		entries = entries[:0]
+		for _, c := range batch {
+			entries = append(entries, c.entries...)
+		}
+		if err := s.add(ctx, entries); err != nil {
+			return fmt.Errorf("sequencer: %w", err)
+		}
+		line.give(batch)
 	}
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("sequencer: %w", err)
@@ -434,7 +352,7 @@ func (s *Sequencer) Opening(ctx context.Context, e eventlog.Recorded) (transpare
 }
 
 // BareLeaf gives the leaf an event has or will have: what can be handed out before the first checkpoint covers it.
-func (s *Sequencer) BareLeaf(e eventlog.Recorded) ([]byte, error) { return s.leaf(e) }
+func (s *Sequencer) BareLeaf(e eventlog.Recorded) ([]byte, error) { return s.maker().leaf(&e) }
 
 // Receipt proves an event, as Tree.Receipt does.
 func (s *Sequencer) Receipt(ctx context.Context, at eventlog.Position, p *transparency.Policy) (transparency.Proof, error) {

@@ -13,10 +13,10 @@ import (
 // treestore.Store.Check, which checks the tree against its signatures, it covers all that the two files say. The first
 // contradiction is returned and names the event. Leaves that are not in the tree yet are no fault.
 func (s *Sequencer) Verify(ctx context.Context, progress func(done, of int64)) error {
-	return verify(ctx, s.o.Log, s.o.Tree, s.leaf, progress)
+	return verify(ctx, s.o.Log, s.o.Tree, s.maker().leaf, progress)
 }
 
-func verify(ctx context.Context, log eventlog.Log, tree Tree, leafOf func(eventlog.Recorded) ([]byte, error), progress func(done, of int64)) error {
+func verify(ctx context.Context, log eventlog.Log, tree Tree, leafOf func(*eventlog.Recorded) ([]byte, error), progress func(done, of int64)) error {
 	size := tree.Size()
 	index := int64(0)
 	for b, err := range log.Follow(ctx, eventlog.Position{}, tree.Filter(), eventlog.FollowOptions{}) {
@@ -29,7 +29,7 @@ func verify(ctx context.Context, log eventlog.Log, tree Tree, leafOf func(eventl
 			return fmt.Errorf("sequencer: verify: %w", err)
 		}
 		for i, e := range events {
-			made, err := leafOf(e)
+			made, err := leafOf(&e)
 			if err != nil {
 				return fmt.Errorf("sequencer: verify: %w", err)
 			}

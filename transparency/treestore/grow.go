@@ -38,19 +38,20 @@ func grow(edge [][]byte, size int64, entries []Entry) growth {
 	if len(edge) > 0 {
 		copy(room, edge[0])
 	}
-	tile1 := func(i int) {
-		tile := first + int64(i)
-		lo, hi := max(size, tile*transparency.TileWidth), min(end, (tile+1)*transparency.TileWidth)
-		at := room[int64(i)*tileBytes+lo%transparency.TileWidth*tlog.HashSize:]
-		for j, e := range entries[lo-size : hi-size] {
-			h := transparency.LeafHash(e.Leaf)
-			copy(at[j*tlog.HashSize:], h[:])
+	share(len(made), func() func(i int) {
+		var scratch []byte
+		return func(i int) {
+			tile := first + int64(i)
+			lo, hi := max(size, tile*transparency.TileWidth), min(end, (tile+1)*transparency.TileWidth)
+			hashes := room[i*tileBytes:][: lo%transparency.TileWidth*tlog.HashSize : tileBytes]
+			for _, e := range entries[lo-size : hi-size] {
+				hashes, scratch = transparency.AppendLeafHash(hashes, e.Leaf, scratch)
+			}
+			if len(hashes) == tileBytes {
+				made[i] = transparency.TileRoot(hashesOf(hashes))
+			}
 		}
-		if hi%transparency.TileWidth == 0 {
-			made[i] = transparency.TileRoot(hashesOf(room[i*tileBytes : (i+1)*tileBytes]))
-		}
-	}
-	share(len(made), tile1)
+	})
 	if len(g.edge) == 0 {
 		g.edge = append(g.edge, nil)
 	}
@@ -90,16 +91,13 @@ func (g *growth) add(level int, n int64, h tlog.Hash) {
 	g.add(level+1, tile, transparency.TileRoot(hashesOf(full)))
 }
 
-// share does n things on all processors and returns when all are done.
-func share(n int, do func(i int)) {
-	if n == 1 {
-		do(0)
-		return
-	}
+// share does n things on all processors, each with a function of its own, and returns when all are done.
+func share(n int, worker func() func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
+			do := worker()
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)
 			}
