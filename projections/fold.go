@@ -423,6 +423,7 @@ func (w *set) gather(ids []slotID) []*slot {
 func (w *set) created(s *slot, day *dayRow) {
 	w.slots.put(s)
 	s.unit.recent = s
+	s.dirty |= dirtyNew
 	if w.from == nil {
 		day.slots = append(day.slots, s.id)
 		w.ofUnit[s.id.unit()] = append(w.ofUnit[s.id.unit()], s.id)

@@ -95,7 +95,8 @@ func (v *Views) Leader(ctx context.Context) (string, error) {
 func (v *Views) take(ctx context.Context) error {
 	v.apply.Lock()
 	defer v.apply.Unlock()
-	if err := v.refresh(ctx); err != nil {
+	err := v.refresh(ctx)
+	if err != nil {
 		return err
 	}
 	if err := v.checkAhead(ctx, v.position()); err != nil {
@@ -105,7 +106,44 @@ func (v *Views) take(ctx context.Context) error {
 		return err
 	}
 	v.leading = true
-	return nil
+	v.live, err = v.acquainted(ctx, v.current, v.position())
+	return err
+}
+
+// acquainted is a set for the next batch that knows every unit and office. A day that opens names them all, and whoever
+// waits for what comes after it would wait for that too. nil where there is nothing to know, or the generation stands
+// elsewhere by now.
+func (v *Views) acquainted(ctx context.Context, g *generation, at position) (*set, error) {
+	if g.unusable != nil || at.at.IsZero() {
+		return nil, nil
+	}
+	tx, err := g.read.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("projections: begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // it wrote nothing
+	if err := g.dialect.patient(ctx, tx); err != nil {
+		return nil, err
+	}
+	p, err := g.position(ctx, tx)
+	if err != nil || p.at != at.at {
+		return nil, err
+	}
+	from := stored{ctx, g, tx}
+	w := newSet(from)
+	if err := w.resume(from, p); err != nil {
+		return nil, err
+	}
+	units, err := from.unitsIn("", nil)
+	if err != nil {
+		return nil, err
+	}
+	offices, err := from.officesIn("", nil)
+	if err != nil {
+		return nil, err
+	}
+	w.know(units, offices)
+	return w, nil
 }
 
 func (s *postgresStore) led(ctx context.Context) (bool, error) {

@@ -225,7 +225,18 @@ func (o *officeRow) restore(next int64, doc string) (err error) {
 
 // units gives those of some units that are there.
 func (q stored) units(codes []domain.UnitCode) (out []*unitRow, err error) {
-	err = q.of(`SELECT n, code, next, doc FROM {unit} WHERE code IN `, codes, func(rows *sql.Rows) error {
+	for part := range slices.Chunk(codes, slotsPerQuery) {
+		some, err := q.unitsIn(` WHERE code IN `+questionMarks(len(part), 1), part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+func (q stored) unitsIn(where string, codes []domain.UnitCode) (out []*unitRow, err error) {
+	err = q.of(`SELECT n, code, next, doc FROM {unit}`+where, codes, func(rows *sql.Rows) error {
 		u := &unitRow{}
 		var next int64
 		var doc string
@@ -240,7 +251,18 @@ func (q stored) units(codes []domain.UnitCode) (out []*unitRow, err error) {
 
 // offices gives those of some units' offices that are there.
 func (q stored) offices(units []domain.UnitCode) (out []*officeRow, err error) {
-	err = q.of(`SELECT unit, next, doc FROM {office} WHERE unit IN `, units, func(rows *sql.Rows) error {
+	for part := range slices.Chunk(units, slotsPerQuery) {
+		some, err := q.officesIn(` WHERE unit IN `+questionMarks(len(part), 1), part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+func (q stored) officesIn(where string, units []domain.UnitCode) (out []*officeRow, err error) {
+	err = q.of(`SELECT unit, next, doc FROM {office}`+where, units, func(rows *sql.Rows) error {
 		o := &officeRow{}
 		var next int64
 		var doc string
@@ -253,23 +275,21 @@ func (q stored) offices(units []domain.UnitCode) (out []*officeRow, err error) {
 	return out, err
 }
 
-// of reads the rows of some units, some hundred to a query.
+// of reads rows about units.
 func (q stored) of(query string, codes []domain.UnitCode, scan func(*sql.Rows) error) error {
-	for part := range slices.Chunk(codes, slotsPerQuery) {
-		args := make([]any, len(part))
-		for i, c := range part {
-			args[i] = string(c)
-		}
-		rows, err := q.tx.QueryContext(q.ctx, q.g.sql(query+questionMarks(len(part), 1)), args...)
-		if err != nil {
-			return fmt.Errorf("projections: load %d units: %w", len(part), err)
-		}
-		for err == nil && rows.Next() {
-			err = scan(rows)
-		}
-		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
-			return fmt.Errorf("projections: load %d units: %w", len(part), err)
-		}
+	args := make([]any, len(codes))
+	for i, c := range codes {
+		args[i] = string(c)
+	}
+	rows, err := q.tx.QueryContext(q.ctx, q.g.sql(query), args...)
+	if err != nil {
+		return fmt.Errorf("projections: load units: %w", err)
+	}
+	for err == nil && rows.Next() {
+		err = scan(rows)
+	}
+	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("projections: load units: %w", err)
 	}
 	return nil
 }

@@ -150,6 +150,11 @@ func (b *build) takeOver(ctx context.Context, g *generation, at position) error 
 	if err != nil {
 		return err
 	}
+	if w == nil && v.leads.Load() {
+		if w, err = v.acquainted(ctx, g, at); err != nil {
+			return err
+		}
+	}
 	b.report(Progress{Phase: "switch", Events: at.events, Total: at.events})
 	v.apply.Lock()
 	defer v.apply.Unlock()

@@ -218,10 +218,11 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 			return nil, err
 		}
 	}
-	if err := g.upsert(ctx, tx, w); err != nil {
+	// The position first: another runner's rows are then found out by it, and not by those that are there already.
+	if err := g.advance(ctx, tx, at.at, w.position()); err != nil {
 		return nil, err
 	}
-	if err := g.advance(ctx, tx, at.at, w.position()); err != nil {
+	if err := g.upsert(ctx, tx, w); err != nil {
 		return nil, err
 	}
 	if err := v.store.announce(ctx, tx); err != nil {
@@ -303,17 +304,22 @@ func (w *set) loadUnits(steps []step) error {
 	if err != nil {
 		return err
 	}
-	for _, u := range found {
-		w.units[u.code], w.unitByN[u.n] = u, u
-	}
 	held, err := w.from.offices(offices)
 	if err != nil {
 		return err
 	}
-	for _, o := range held {
+	w.know(found, held)
+	return nil
+}
+
+// know takes in units and offices as they are stored.
+func (w *set) know(units []*unitRow, offices []*officeRow) {
+	for _, u := range units {
+		w.units[u.code], w.unitByN[u.n] = u, u
+	}
+	for _, o := range offices {
 		w.offices[o.unit] = o
 	}
-	return nil
 }
 
 // advance moves the position from where this runner left it.

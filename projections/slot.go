@@ -164,6 +164,7 @@ const (
 	dirtyQueue
 	dirtyVacancy
 	dirtyFindings
+	dirtyNew // its row is not there yet
 )
 
 func (s *slot) key() domain.ReportKey { return s.report.Key }

@@ -223,7 +223,11 @@ func (v *Views) look(ctx context.Context) {
 			return
 		}
 	}
-	if err := v.refresh(ctx); err != nil && ctx.Err() == nil {
+	err := v.refresh(ctx)
+	if err == nil && v.leading {
+		v.live, err = v.acquainted(ctx, v.current, v.position())
+	}
+	if err != nil && ctx.Err() == nil {
 		v.config.Logger.Warn("the position of the views cannot be looked up, trying again", zap.Error(err))
 	}
 }

@@ -110,7 +110,7 @@ func (w *set) slotRows(all bool) []rows {
 		}
 		return out
 	}
-	obligations := with(dirtyRow, func(*slot) bool { return true })
+	obligations := with(dirtyRow, func(s *slot) bool { return all || s.dirty&dirtyNew == 0 })
 	queue := with(dirtyQueue, func(s *slot) bool { return s.waiting })
 	slices.SortStableFunc(queue, func(a, b *slot) int { return cmp.Compare(a.id.unit(), b.id.unit()) })
 	vacancies := with(dirtyVacancy, func(s *slot) bool { return s.vacant })
@@ -137,22 +137,8 @@ func (w *set) slotRows(all bool) []rows {
 			found = append(found, finding{what, s.id})
 		}
 	}
-	var scratch []byte
-	var page textPage
 	return []rows{
-		{tableObligation, len(obligations), func(i int, a []any) error {
-			s := obligations[i]
-			c := &s.compliance[len(s.compliance)-1]
-			a[0], a[1], a[2], a[3] = int64(s.id), int64(s.duty), s.aboveN(), string(c.Status)
-			scratch = appendCompliance(scratch[:0], s.compliance)
-			a[4] = page.keep(scratch)
-			scratch = appendAnswers(scratch[:0], s.answers)
-			a[5] = page.keep(scratch)
-			scratch = s.appendHistory(scratch[:0])
-			a[6] = page.keep(scratch)
-			a[7] = s.formVersion()
-			return nil
-		}},
+		obligationRows(obligations),
 		{tableBreach, len(breaches), func(i int, a []any) error {
 			a[0], a[1], a[2] = int64(breaches[i].id), string(breaches[i].kind), string(appendBreaches(nil, breaches[i].states))
 			return nil
@@ -170,6 +156,35 @@ func (w *set) slotRows(all bool) []rows {
 			return nil
 		}},
 	}
+}
+
+// newObligations are the rows that no transaction has written yet.
+func (w *set) newObligations() rows {
+	var slots []*slot
+	for s := range w.slots.all() {
+		if s.dirty&dirtyNew != 0 {
+			slots = append(slots, s)
+		}
+	}
+	return obligationRows(slots)
+}
+
+func obligationRows(obligations []*slot) rows {
+	var scratch []byte
+	var page textPage
+	return rows{tableObligation, len(obligations), func(i int, a []any) error {
+		s := obligations[i]
+		c := &s.compliance[len(s.compliance)-1]
+		a[0], a[1], a[2], a[3] = int64(s.id), int64(s.duty), s.aboveN(), string(c.Status)
+		scratch = appendCompliance(scratch[:0], s.compliance)
+		a[4] = page.keep(scratch)
+		scratch = appendAnswers(scratch[:0], s.answers)
+		a[5] = page.keep(scratch)
+		scratch = s.appendHistory(scratch[:0])
+		a[6] = page.keep(scratch)
+		a[7] = s.formVersion()
+		return nil
+	}}
 }
 
 // textPage keeps texts side by side: one allocation for many.
@@ -227,8 +242,13 @@ func (p position) args() []any {
 		p.events, p.numbers.day, p.numbers.form, p.numbers.unit}
 }
 
-// upsert writes the changed rows of a live batch.
+// upsert writes the changed rows of a live batch, once the position that goes with them is this runner's.
 func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
+	if r := w.newObligations(); r.n > 0 {
+		if err := g.dialect.insert(ctx, tx, g.n, g.fitted(r), ""); err != nil {
+			return err
+		}
+	}
 	for _, r := range w.changes(false) {
 		var set []string
 		for _, c := range r.table.Columns[r.table.Key:] {
