@@ -88,6 +88,10 @@ const maxAttempts = 128
 // maxRepeats bounds how often an append of unknown outcome is repeated before the caller is told.
 const maxRepeats = 4
 
+// appendWithin bounds all of them together, for a caller who sets no limit: with a log that takes calls and answers none each
+// would last as long as the log's own limit. Chosen: longer than that limit, and before people give up.
+const appendWithin = 20 * time.Second
+
 // state is what a stream folds to.
 type state[S any] interface {
 	Apply(domain.Fact) S
@@ -151,6 +155,8 @@ func (l *Ledger) append(ctx context.Context, c Command, stream string, next uint
 	if err != nil {
 		return Result{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, appendWithin)
+	defer cancel()
 	var result Result
 	err = insist(ctx, func(first bool) error {
 		done, err := l.log.Append(ctx, stream, eventlog.After(next), proposed)
@@ -166,9 +172,16 @@ func (l *Ledger) append(ctx context.Context, c Command, stream string, next uint
 
 // insist calls f until it is known what became of it, or patience ends.
 func insist(ctx context.Context, f func(first bool) error) error {
+	var doubt error // of an earlier try, which may have been stored whatever becomes of the later ones
 	for try := 1; ; try++ {
 		err := f(try == 1)
 		unknown := errors.Is(err, eventlog.ErrOutcomeUnknown) || errors.Is(err, eventlog.ErrUnavailable)
+		switch {
+		case errors.Is(err, eventlog.ErrOutcomeUnknown):
+			doubt = err
+		case unknown && doubt != nil:
+			err = fmt.Errorf("%w; at the next try: %w", doubt, err)
+		}
 		if !unknown || try == maxRepeats || ctx.Err() != nil {
 			return err
 		}

@@ -219,6 +219,22 @@ func TestUnreachableLogIsToldAndNothingIsLost(t *testing.T) {
 	w.ok(w.ledger.SubmitReport(w.ctx, cmd, filing("c1", 10)))
 }
 
+// What was perhaps stored before the log went away is not said to be unstored.
+func TestUnreachableAfterAnUnknownOutcomeIsStillUnknown(t *testing.T) {
+	w := newWorld(t)
+	w.closeDue(w.closer())
+	down := eventlogtest.Refuse(eventlog.ErrUnavailable)
+	w.log.OnAppend(eventlogtest.StoreAndFail(), down, down, down)
+	cmd := w.as("filer_c1")
+	if _, err := w.ledger.SubmitReport(w.ctx, cmd, filing("c1", 10)); !errors.Is(err, eventlog.ErrOutcomeUnknown) {
+		t.Fatalf("got %v", err)
+	}
+	w.ok(w.ledger.SubmitReport(w.ctx, cmd, filing("c1", 10)))
+	if n := len(w.report(key("commune", "c1")).Versions); n != 1 {
+		t.Errorf("%d versions, want 1", n)
+	}
+}
+
 func TestRacingCorrectionsChain(t *testing.T) {
 	w := newWorld(t)
 	w.closeDue(w.closer())

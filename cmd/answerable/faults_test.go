@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/answerable-ledger/answerable/internal/pgtest"
+	"github.com/answerable-ledger/answerable/internal/smalldisk"
+)
+
+// reader is somebody who reads pages of a process in a browser, and its routes with a token.
+type reader struct {
+	*farm
+	process *serverProcess
+	browser *http.Client
+}
+
+// signIn makes somebody who is signed in by a password.
+func (f *farm) signIn(t *testing.T, s *serverProcess) *reader {
+	t.Helper()
+	r := &reader{farm: f, process: s}
+	state, err := f.app.openState(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.as(t, time.Now, func(_ context.Context, n *node) (err error) {
+		r.browser, err = f.app.benchInspector(n, state, "http://"+s.address)
+		return err
+	})
+	if err := state.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := r.page(t); code != http.StatusOK {
+		t.Fatalf("the page of who has signed in: %d", code)
+	}
+	return r
+}
+
+// page asks for a page that only who is signed in can see.
+func (r *reader) page(t *testing.T) (status int) {
+	answer, err := r.browser.Get("http://" + r.process.address + "/account")
+	if err != nil {
+		t.Errorf("a page was not answered: %v", err)
+		return 0
+	}
+	answer.Body.Close()
+	if answer.Request.URL.Path != "/account" {
+		t.Errorf("who is signed in was sent to %s", answer.Request.URL)
+	}
+	return answer.StatusCode
+}
+
+// reads reads without end until stop, and then until it is answered: each request with what was asked for, or told to come
+// back.
+func (r *reader) reads(t *testing.T, stop <-chan struct{}) (ended chan struct{}) {
+	ended = make(chan struct{})
+	go func() {
+		defer close(ended)
+		deadline := time.Now().Add(patience)
+		for over := false; ; {
+			page := r.page(t)
+			route, said := r.get(t, r.process, "/v1/regimes/"+string(r.province.regime))
+			for _, status := range []int{page, route} {
+				if status != http.StatusOK && status != http.StatusServiceUnavailable {
+					t.Errorf("a reader was answered %d: %s", status, said)
+				}
+			}
+			switch {
+			case over && page == http.StatusOK && route == http.StatusOK:
+				return
+			case time.Now().After(deadline):
+				t.Errorf("a reader is not answered any more: %d, %d %s", page, route, said)
+				return
+			}
+			select {
+			case <-stop:
+				over = true
+			default:
+			}
+		}
+	}()
+	return ended
+}
+
+// refuses wants a process to refuse the reports of units from..to, each asked once, as something that passes.
+func (f *farm) refuses(t *testing.T, p *serverProcess, from, to int, codes ...string) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for unit := from; unit < to; unit++ {
+		wg.Go(func() {
+			_, err := p.file(t.Context(), http.DefaultClient, f.province, f.secret, unit)
+			for _, code := range codes {
+				if err != nil && strings.HasPrefix(err.Error(), "503 ") && strings.Contains(err.Error(), code) {
+					return
+				}
+			}
+			t.Errorf("unit %d: %v, want 503 and one of %q", unit, err, codes)
+		})
+	}
+	wg.Wait()
+}
+
+// Given a log that takes every call and answers none, or is not there, for longer than anything waits for it, then each
+// request is answered all the same, as unknown or unavailable; a process that starts meanwhile waits; and when the log
+// answers again both go on, and each report that is sent again is there once.
+func TestTheLogIsAwayForLongerThanEveryDeadline(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t)
+	p := f.serve(t)
+	until(t, "the process leads", f.leads(t, p))
+	f.fileAll(t, 0, 8, p)
+
+	appends := f.log.Hold("Append")
+	refused := make(chan struct{})
+	go func() { // each is answered when the program has waited as long as it ever does
+		defer close(refused)
+		f.refuses(t, p, 8, 12, "outcome_unknown")
+	}()
+	for range 4 {
+		<-appends.Entered()
+	}
+	reads := f.log.Hold("Read")
+	late := newServer(t, t.TempDir(), f.env...)
+	late.start(t)
+	f.refuses(t, p, 12, 16, "unavailable", "outcome_unknown")
+	<-refused
+	until(t, "the process says that it is not ready", func() bool { status, _ := f.get(t, p, "/readyz"); return status == http.StatusServiceUnavailable })
+	until(t, "the one that starts waits", func() bool { return strings.Contains(late.errs.String(), "a server cannot be reached, trying again") })
+	appends.Release()
+	reads.Release()
+	late.listens(t)
+	f.fileAll(t, 8, 24, p, late)
+
+	f.log.Stop()
+	f.refuses(t, p, 24, 28, "unavailable", "outcome_unknown")
+	f.refuses(t, late, 24, 28, "unavailable", "outcome_unknown")
+	f.back(t)
+	f.fileAll(t, 24, 40, p, late)
+	for _, s := range []*serverProcess{p, late} {
+		until(t, "a process is ready", f.ready(t, s))
+		s.stop(t)
+	}
+	f.sound(t, 40)
+}
+
+// Given a PostgreSQL that ends itself, because the disk of what it writes ahead is full, then who reports is told to come
+// back; and when there is room and it runs again, all that was acknowledged is there: reports once, tokens, and who was
+// signed in.
+func TestPostgreSQLHasNoRoomToWriteAhead(t *testing.T) {
+	t.Parallel()
+	disk := smalldisk.Mount(t, "", 32)
+	f := newFarmOn(t, pgtest.StartSmall(t, disk))
+	p := f.serve(t)
+	until(t, "the process leads", f.leads(t, p))
+	reader := f.signIn(t, p)
+	f.fileAll(t, 0, 10, p)
+
+	disk.Fill(t)
+	filed := make(chan struct{})
+	go func() { f.fileAll(t, 10, 20, p); close(filed) }()
+	read := reader.reads(t, filed)
+	f.writesAhead(t)
+	until(t, "the process says that it is not ready", func() bool { status, _ := f.get(t, p, "/readyz"); return status == http.StatusServiceUnavailable })
+	disk.Free(t)
+	f.database.Kill() // what is left of it
+	f.database.Run(t)
+	<-filed
+	<-read
+	until(t, "the process is ready and leads", func() bool { return f.ready(t, p)() && f.leads(t, p)() })
+	f.fileAll(t, 20, 40, p)
+	p.stop(t)
+	f.sound(t, 40)
+}
+
+// writesAhead has PostgreSQL write until it cannot any more.
+func (f *farm) writesAhead(t *testing.T) {
+	t.Helper()
+	db, err := sql.Open("postgres", f.database.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err = db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS written (x TEXT)`)
+	for n := 0; err == nil; n++ {
+		_, err = db.ExecContext(ctx, `INSERT INTO written SELECT repeat(md5(random()::text), 30) FROM generate_series(1, 1000)`)
+	}
+	if ctx.Err() != nil {
+		t.Fatal(errors.Join(fmt.Errorf("PostgreSQL writes on and on"), err))
+	}
+}
