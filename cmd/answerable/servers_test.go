@@ -294,6 +294,7 @@ func TestOneProcessSigns(t *testing.T) {
 	if f.signs(t, second)() {
 		t.Error("both sign")
 	}
+	f.documented(t, first)
 	if e := f.evidence(t, second); e.Signed == 0 || e.Problem != "" {
 		t.Errorf("the one that does not sign says %+v", e)
 	}
