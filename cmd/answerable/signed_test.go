@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -209,6 +210,7 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 	must(a.signOnce(t.Context(), n))
 	must(n.close())
 
+	auditSigned(t, dir, "--site", site, "--roots", roots)
 	policy := filepath.Join(dir, policyFile)
 	for method, unit := range unitOf {
 		bundle := filepath.Join(t.TempDir(), method+".zip")
@@ -218,7 +220,7 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 			return runNotary(t, code, append([]string{"verify", bundle, "--policy", policy, "--forget", "--json"}, more...)...)
 		}
 		if method == replayed {
-			if said := verify(1, bundle); !strings.Contains(said, `"fault":"bundle"`) || !strings.Contains(said, "replayed") {
+			if said := verify(1, bundle); !strings.Contains(said, `"fault":"signed"`) || !strings.Contains(said, "replayed") {
 				t.Errorf("one nonce, two acts: %s", said)
 			}
 			continue
@@ -245,6 +247,58 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 		if said := verify(1, bundle, "--roots", strangers); !strings.Contains(said, `"fault":"signature"`) {
 			t.Errorf("a certificate of another root: %s", said)
 		}
+	}
+}
+
+// auditSigned audits the whole log with everything shown, and then without the replayed sign-off.
+func auditSigned(t *testing.T, dir string, trusting ...string) {
+	t.Helper()
+	exported, openings := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "openings")
+	mustRun(t, "export", "--data", dir, "--log", exported)
+	mustRun(t, "export", "--data", dir, "--openings", openings)
+	audit := func(code int, more ...string) string {
+		t.Helper()
+		return runNotary(t, code, append([]string{"audit", exported, "--policy", filepath.Join(dir, policyFile), "--opening", openings, "--forget", "--json"}, more...)...)
+	}
+	if said := audit(1, trusting...); !strings.Contains(said, `"fault":"signed"`) || !strings.Contains(said, "replayed") {
+		t.Errorf("one nonce, two acts: %s", said)
+	}
+	f, err := os.Open(openings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var kept, last []byte
+	for d := json.NewDecoder(f); ; {
+		var o json.RawMessage
+		if err := d.Decode(&o); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(o, []byte("nonce-replayed")) {
+			kept, last = append(kept, last...), o
+			continue
+		}
+		kept = append(kept, o...)
+	}
+	if len(last) == 0 {
+		t.Fatal("no replayed sign-off in the openings")
+	}
+	if err := os.WriteFile(openings, kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		trusting               []string
+		signed, filed, skipped int
+	}{{trusting, 4, 4, 0}, {nil, 2, 4, 2}} {
+		want := fmt.Sprintf(`"signed":%d,"filings_signed":%d,"signatures_not_judged":%d,"sign_offs_not_shown":1,"filings_not_shown":0,"signatures_not_determinable":0`, c.signed, c.filed, c.skipped)
+		if said := audit(0, c.trusting...); !strings.Contains(said, want) {
+			t.Errorf("trusting %q: %s, want %s", c.trusting, said, want)
+		}
+	}
+	if said := audit(1, "--site", "https://other.example"); !strings.Contains(said, `"fault":"signature"`) {
+		t.Errorf("a passkey of another site: %s", said)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +24,16 @@ type auditCmd struct {
 	Skew     time.Duration `help:"How far the clocks of ledger and witnesses may be apart." default:"10s"`
 	State    string        `help:"Folder where checkpoints seen are remembered."`
 	Forget   bool          `help:"Neither use nor keep the memory of checkpoints seen."`
+
+	signers `embed:""`
 }
 
 func (c *auditCmd) Run(ctx context.Context, e *env) error {
 	p, err := readPolicy(c.Policy)
+	if err != nil {
+		return err
+	}
+	signers, err := c.policy()
 	if err != nil {
 		return err
 	}
@@ -55,17 +63,30 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 	}
 	j := newJudge(c.Skew)
 	var keys logKeys
-	var signed []head
-	o.Checkpoint = func(j transparency.Judged, n transparency.Note) { signed = append(signed, head{j, n}) }
+	heads := map[int64]head{}
+	o.Checkpoint = func(j transparency.Judged, n transparency.Note) { heads[j.Size] = head{j, n} }
+	made := newSignatures(signers, func(size int64) (string, bool) {
+		h, ok := heads[size]
+		return h.Root.String(), ok
+	})
 	o.Each = func(index int64, l *transparency.Leaf, opened []transparency.Opening) error {
-		if err := keys.take(index, l, shownPayload(opened)); err != nil {
+		payload := shownPayload(opened)
+		if err := keys.take(index, l, payload); err != nil {
+			return err
+		}
+		if err := made.takeLeaf(index, l, payload); err != nil {
 			return err
 		}
 		return j.take(index, l, opened)
 	}
 	r, err := transparency.Audit(ctx, f, o)
-	for i := 0; err == nil && i < len(signed); i++ {
-		err = keys.check(signed[i].Size, signed[i].note)
+	for _, size := range slices.Sorted(maps.Keys(heads)) {
+		if err == nil {
+			err = keys.check(size, heads[size].note)
+		}
+	}
+	if err == nil {
+		err = made.finish()
 	}
 	if err == nil {
 		err = j.finish()
@@ -81,13 +102,16 @@ func (c *auditCmd) Run(ctx context.Context, e *env) error {
 		if err := json.NewEncoder(e.out).Encode(map[string]any{
 			"ok": !unwitnessed, "origin": r.Latest.Origin, "size": r.Latest.Size, "root": r.Latest.Root.String(), "streams": r.Streams,
 			"checkpoints": r.Checkpoints, "witnessed_checkpoints": r.Witnessed, "witnessed_size": r.Covered,
-			"opened": r.Opened, "unknown_keys": r.Unknown, "kinds": j.kinds, "judged": j.sum,
+			"opened": r.Opened, "unknown_keys": r.Unknown, "kinds": j.kinds, "judged": j.sum, "signatures": made.sum,
 			"log_keys": map[string]any{"recorded": len(keys.keys), "in_use": keys.inUse(), "not_in_policy": keys.unnamed(p)},
 		}); err != nil {
 			return err
 		}
 	} else {
 		e.printAudit(r, p, j.sum)
+		if made.sum != (signatureSum{}) {
+			e.printSigned(made.sum)
+		}
 		e.printKeys(&keys, p)
 	}
 	if unwitnessed {

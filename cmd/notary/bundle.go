@@ -58,16 +58,33 @@ type bundleEntry struct {
 
 func (b *bundleEntry) place() string { return fmt.Sprintf("%s@%d (%s)", b.Stream, b.Revision, b.Kind) }
 
+// shown is the entry as whatever checks whole logs too reads it.
+func (b *bundleEntry) shown() shown {
+	l := &b.verdict.Leaf
+	s := shown{index: b.Index, stream: b.Stream, revision: b.Revision, kind: b.Kind, actor: l.Actor, received: l.ReceivedAt, recorded: l.RecordedAt}
+	if b.opening != nil && b.opening.HasPayload {
+		s.payload = orEmpty(b.opening.Payload)
+	}
+	return s
+}
+
+// payload reads an entry's content; false when it was not opened.
+func (b *bundleEntry) payload(v any) (bool, error) {
+	s := b.shown()
+	ok, err := s.read(v)
+	if err != nil {
+		err = s.fault(err)
+	}
+	return ok, err
+}
+
 // bundleReport is what a bundle was found to prove.
 type bundleReport struct {
 	Manifest bundleManifest
 	Level    transparency.Level // the lowest of all entries
 	Opened   int
 	Judged   judged
-	SignOffs int // recorded
-	Signed   int // of them, with a signature that holds
-	Filed    int // versions of reports that a machine signed, with a signature that holds
-	Unjudged int // of them, with a signature that the given options cannot judge (no site or no root named)
+	Signed   signatureSum
 	Answers  int // records compared with the entries
 }
 
@@ -344,6 +361,26 @@ func (b *bundle) judge() error {
 		return err
 	}
 	b.r.Judged = j.sum
+	return nil
+}
+
+// signOffs checks everything that was signed.
+func (b *bundle) signOffs() error {
+	s := newSignatures(b.signing, func(size int64) (string, bool) {
+		h, ok := b.heads[size]
+		return h.Root.String(), ok
+	})
+	s.whole = true
+	for i := range b.r.Manifest.Entries {
+		e := b.r.Manifest.Entries[i].shown()
+		if err := s.take(e); err != nil {
+			return e.fault(err)
+		}
+	}
+	if err := s.finish(); err != nil {
+		return err
+	}
+	b.r.Signed = s.sum
 	return nil
 }
 

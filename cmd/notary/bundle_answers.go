@@ -55,8 +55,9 @@ func (b *bundle) answers() error {
 	signers := map[string]bool{}   // by stream, signer and digest
 	for i := range b.r.Manifest.Entries {
 		e := &b.r.Manifest.Entries[i]
-		if err := offices.take(e); err != nil {
-			return err
+		s := e.shown()
+		if err := offices.take(s); err != nil {
+			return s.fault(err)
 		}
 		switch e.Kind {
 		case "ReportSubmitted", "ReportCorrected":

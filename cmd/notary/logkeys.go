@@ -115,8 +115,16 @@ func (k *logKeys) unnamed(p *transparency.Policy) (out []string) {
 func shownPayload(opened []transparency.Opening) []byte {
 	for _, o := range opened {
 		if o.HasPayload {
-			return o.Payload
+			return orEmpty(o.Payload)
 		}
 	}
 	return nil
+}
+
+// orEmpty is content that was shown: empty, and not nil, when there is none.
+func orEmpty(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }

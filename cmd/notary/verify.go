@@ -18,9 +18,7 @@ type verifyCmd struct {
 	State    string    `help:"Folder where checkpoints seen are remembered."`
 	Forget   bool      `help:"Neither use nor keep the memory of checkpoints seen."`
 
-	Site        []string `help:"Bundle: page whose passkey signatures count, such as https://ledger.example; its host is the relying party."`
-	AllowSynced bool     `help:"Bundle: let passkeys count that can be copied between devices."`
-	Roots       string   `help:"Bundle: PEM file of the certificates that CMS signatures must lead to." placeholder:"FILE"`
+	signers `embed:""` // of a bundle
 }
 
 func (c *verifyCmd) Run(e *env) error {

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 
-	"github.com/answerable-ledger/answerable/signing"
 	"github.com/answerable-ledger/answerable/transparency"
 )
 
@@ -17,7 +13,7 @@ func (c *verifyCmd) bundle(e *env, p *transparency.Policy, raw []byte) error {
 	if c.Opening != "" || !c.NotAfter.IsZero() {
 		return fmt.Errorf("--opening and --not-after are for single receipts: unpack the bundle for that: %w", errUsage)
 	}
-	s, err := c.signingPolicy()
+	s, err := c.policy()
 	if err != nil {
 		return err
 	}
@@ -49,7 +45,7 @@ func (c *verifyCmd) bundle(e *env, p *transparency.Policy, raw []byte) error {
 	} else if err := json.NewEncoder(e.out).Encode(map[string]any{
 		"ok": r.Level >= wanted, "verdict": r.Level.String(), "wanted": wanted.String(), "origin": r.Manifest.Origin, "unit": r.Manifest.Unit,
 		"from": r.Manifest.From, "to": r.Manifest.To, "entries": len(r.Manifest.Entries), "opened": r.Opened, "judged": r.Judged,
-		"sign_offs": r.SignOffs, "signed": r.Signed, "filings_signed": r.Filed, "signatures_not_judged": r.Unjudged, "answers": r.Answers,
+		"sign_offs": r.Signed.SignOffs, "signed": r.Signed.Signed, "filings_signed": r.Signed.Filed, "signatures_not_judged": r.Signed.Unjudged, "answers": r.Answers,
 	}); err != nil {
 		return err
 	}
@@ -57,29 +53,6 @@ func (c *verifyCmd) bundle(e *env, p *transparency.Policy, raw []byte) error {
 		return errFailed
 	}
 	return nil
-}
-
-// signingPolicy is whose signatures count inside a bundle. Keys of machines need nothing named.
-func (c *verifyCmd) signingPolicy() (signing.Policy, error) {
-	s := signing.Policy{Origins: c.Site, AllowSynced: c.AllowSynced, ClockSkew: transparency.DefaultSkew}
-	for _, site := range c.Site {
-		u, err := url.Parse(site)
-		if err != nil || u.Host == "" {
-			return s, fmt.Errorf("--site %q: want an address such as https://ledger.example: %w", site, errUsage)
-		}
-		s.RPIDs = append(s.RPIDs, u.Hostname())
-	}
-	if c.Roots == "" {
-		return s, nil
-	}
-	pem, err := os.ReadFile(c.Roots)
-	if err != nil {
-		return s, fmt.Errorf("%w: %w", err, errUsage)
-	}
-	if s.Roots = x509.NewCertPool(); !s.Roots.AppendCertsFromPEM(pem) {
-		return s, fmt.Errorf("%s holds no certificate: %w", c.Roots, errUsage)
-	}
-	return s, nil
 }
 
 func (e *env) printBundle(r bundleReport, wanted transparency.Level) {
@@ -98,12 +71,6 @@ func (e *env) printBundle(r bundleReport, wanted transparency.Level) {
 	row(w.opened, fmt.Sprint(r.Opened))
 	j := r.Judged
 	row(w.judged, fmt.Sprintf(w.judgedOf, j.Obligations, j.OnTime, j.Late, j.Missing, j.Exempt, j.Unknown))
-	row(w.bundleSigned, fmt.Sprintf(w.bundleSignedOf, r.SignOffs, r.Signed))
-	if r.Filed > 0 {
-		row(w.bundleFiled, fmt.Sprint(r.Filed))
-	}
-	if r.Unjudged > 0 {
-		row(w.bundleUnjudged, fmt.Sprint(r.Unjudged))
-	}
+	e.printSigned(r.Signed)
 	row(w.bundleAnswers, fmt.Sprint(r.Answers))
 }

@@ -28,6 +28,7 @@ type words struct {
 	log, event, received, recordedAt, ledgersClock, actor, entry, entryOf, witness, unknown                                  string
 	content, contentMatches, contentNotShown                                                                                 string
 	root, streams, checkpoints, checkpointsOf, span, witnessedAt, opened, daysJudged, daysOf, judged, judgedOf, daysNotShown string
+	signOffsNotShown, filingsNotShown, signaturesUnknown                                                                     string
 	logKeys, logKeysOf, logKeyUnnamed                                                                                        string
 }
 
@@ -45,6 +46,7 @@ func kindOf(err error) string {
 		name string
 	}{
 		{errJudgement, "judgement"},
+		{errSigned, "signed"},
 		{errBundle, "bundle"},
 		{transparency.ErrFork, "fork"},
 		{transparency.ErrOlder, "older"},
@@ -97,6 +99,7 @@ var vietnamese = words{
 		"proof":      "mã băm không dẫn tới gốc đã ký: bản ghi hoặc bằng chứng đã bị sửa",
 		"malformed":  "tệp không đúng định dạng: bị hỏng hoặc bị sửa",
 		"judgement":  "sổ đã chấm đúng hạn hoặc vi phạm trái với quy tắc của chính nó",
+		"signed":     "điều đã ký trái với bản ghi trong sổ, người ký không có quyền ký, hoặc một chữ ký bị dùng lại",
 		"bundle":     "các phần của hồ sơ trái ngược nhau: hồ sơ đã bị sửa, hoặc sổ đọc sai các sự kiện của chính nó",
 		"missing":    "thiếu tệp",
 	},
@@ -107,7 +110,9 @@ var vietnamese = words{
 	root: "Gốc", streams: "Số luồng", checkpoints: "Mốc kiểm", checkpointsOf: "%d, trong đó %d đủ nhân chứng", span: "Ghi từ – đến", witnessedAt: "Mốc mới nhất được xác nhận từ – đến", opened: "Nội dung đã đối chiếu",
 	daysJudged: "Ngày đã chấm lại", daysOf: "%d, trong đó %d đã chốt", judged: "Nghĩa vụ đã chấm lại",
 	judgedOf: "%d: đúng hạn %d, trễ %d, thiếu %d, được miễn %d, không xác định được %d", daysNotShown: "Ngày chưa được cho xem nội dung",
-	logKeys: "Khóa ký sổ", logKeysOf: "%d đã ghi trong sổ, %d đang dùng", logKeyUnnamed: "Khóa đang dùng mà chính sách chưa nêu (hãy xin bản chính sách mới)",
+	signOffsNotShown: "Bản ký duyệt không kèm nội dung, không kiểm được", filingsNotShown: "Báo cáo không kèm nội dung, không biết có chữ ký của máy hay không",
+	signaturesUnknown: "Chữ ký không xác định được (không thấy việc đăng ký khóa, chức vụ hoặc mốc đã xem)",
+	logKeys:           "Khóa ký sổ", logKeysOf: "%d đã ghi trong sổ, %d đang dùng", logKeyUnnamed: "Khóa đang dùng mà chính sách chưa nêu (hãy xin bản chính sách mới)",
 }
 
 var english = words{
@@ -144,6 +149,7 @@ var english = words{
 		"proof":      "the hashes do not lead to the signed root: an entry or the proof was changed",
 		"malformed":  "the file is not in its format: damaged or changed",
 		"judgement":  "the ledger judged a deadline or a breach against its own rules",
+		"signed":     "what was signed contradicts the entries, its signer had no such right, or a signature was used twice",
 		"bundle":     "parts of the bundle contradict each other: it was changed, or the ledger misread its own events",
 		"missing":    "a file is missing",
 	},
@@ -154,5 +160,7 @@ var english = words{
 	root: "Root", streams: "Streams", checkpoints: "Checkpoints", checkpointsOf: "%d, of them %d witnessed", span: "Recorded from – to", witnessedAt: "Newest checkpoint witnessed from – to", opened: "Contents compared",
 	daysJudged: "Days judged again", daysOf: "%d, of them %d closed", judged: "Duties judged again",
 	judgedOf: "%d: %d on time, %d late, %d missing, %d exempt, %d not determinable", daysNotShown: "Days whose content was not shown",
-	logKeys: "Keys of the log", logKeysOf: "%d recorded in it, %d in use", logKeyUnnamed: "Key in use that your policy does not name (ask for a newer one)",
+	signOffsNotShown: "Sign-offs whose content was not shown, not checkable", filingsNotShown: "Reports whose content was not shown: whether a machine signed them is not known",
+	signaturesUnknown: "Signatures not determinable (keys, offices or the checkpoint seen were not shown)",
+	logKeys:           "Keys of the log", logKeysOf: "%d recorded in it, %d in use", logKeyUnnamed: "Key in use that your policy does not name (ask for a newer one)",
 }

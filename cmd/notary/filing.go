@@ -44,16 +44,13 @@ type filingStatement struct {
 
 // filing checks a version that a machine signed: the statement says what the entry says, and the signature is by a key of
 // whoever sent it, enrolled by an earlier entry and revoked by none.
-func (b *bundle) filing(e *bundleEntry, enrolments []signing.Enrolment, revocations []signing.Revocation, nonces map[string]bool) error {
+func (c *signatures) filing(e *shown) error {
 	var x version
-	if ok, err := e.payload(&x); err != nil || !ok {
+	if _, err := e.read(&x); err != nil {
 		return err
 	}
 	if x.Signature == nil {
-		if x.Statement != "" {
-			return fmt.Errorf("it holds a statement that nobody signed: %w", errBundle)
-		}
-		return nil
+		return fmt.Errorf("it holds a statement that nobody signed: %w", errSigned)
 	}
 	var s filingStatement
 	d := json.NewDecoder(bytes.NewReader([]byte(x.Statement)))
@@ -62,27 +59,27 @@ func (b *bundle) filing(e *bundleEntry, enrolments []signing.Enrolment, revocati
 		return malformed("the statement that was signed cannot be read (%v)", err)
 	}
 	decision := "file"
-	if e.Kind == "ReportCorrected" {
+	if e.kind == "ReportCorrected" {
 		decision = "correct"
 	}
 	stream := fmt.Sprintf("report-%s.%s.%s.%s", s.Regime, s.Form, s.Unit, strings.ReplaceAll(s.Date, "-", ""))
 	switch {
-	case s.V != "answerable/filing/1" || s.Decision != decision || stream != e.Stream || s.FormVersion != x.FormVersion || s.Nil != x.Nil || s.Note != x.Note ||
+	case s.V != "answerable/filing/1" || s.Decision != decision || stream != e.stream || s.FormVersion != x.FormVersion || s.Nil != x.Nil || s.Note != x.Note ||
 		s.Replaces != x.Replaces || s.Correction != x.Correction || s.Reason != x.Reason:
-		return fmt.Errorf("the statement that was signed says something else than the entry: %w", errBundle)
-	case s.Signer != e.verdict.Leaf.Actor:
-		return fmt.Errorf("it was signed by %s and sent by %s: %w", s.Signer, e.verdict.Leaf.Actor, errBundle)
+		return fmt.Errorf("the statement that was signed says something else than the entry: %w", errSigned)
+	case s.Signer != e.actor:
+		return fmt.Errorf("it was signed by %s and sent by %s: %w", s.Signer, e.actor, errSigned)
 	case len(x.Children) == 0 && len(s.Figures) != len(x.Figures):
-		return fmt.Errorf("%d figures were signed, the entry has %d: %w", len(s.Figures), len(x.Figures), errBundle)
+		return fmt.Errorf("%d figures were signed, the entry has %d: %w", len(s.Figures), len(x.Figures), errSigned)
 	}
 	for name, signed := range s.Figures { // of a sum, the unit's own fields alone
 		if recorded, ok := x.Figures[name]; !ok || recorded != signed {
-			return fmt.Errorf("%s was signed as %d, the entry says %d: %w", name, signed, recorded, errBundle)
+			return fmt.Errorf("%s was signed as %d, the entry says %d: %w", name, signed, recorded, errSigned)
 		}
 	}
-	if s.Nonce == "" || nonces[x.Statement] {
-		return fmt.Errorf("its statement, nonce %q, was recorded before: a signature was replayed: %w", s.Nonce, errBundle)
+	if s.Nonce == "" || c.nonces[x.Statement] {
+		return fmt.Errorf("its statement, nonce %q, was recorded before: a signature was replayed: %w", s.Nonce, errSigned)
 	}
-	nonces[x.Statement] = true
-	return b.signature(e, s.Signer, x.Statement, *x.Signature, &b.r.Filed, enrolments, revocations)
+	c.nonces[x.Statement] = true
+	return c.signature(e, s.Signer, x.Statement, *x.Signature, &c.sum.Filed)
 }
