@@ -19,17 +19,31 @@ type Chain struct {
 	Parts     []ChainPart
 }
 
-// ChainPart is what one report gave.
+// ChainPart is what one report gave, or what an area's reports gave together.
 type ChainPart struct {
 	Unit       domain.UnitCode
 	UnitName   string
-	Version    int
+	Version    int    // 0: an area, which has no report of its own here
+	Newest     int    // of the report now, as far as is known
 	Value      *int64 // nil: the report does not have the figure
 	ChangedIn  int    // the version that last changed it
 	Answerable projections.HeadRef
-	SignOff    *projections.SignOffRow
-	Children   []projections.ChildAnswer // of a consolidated report
+	SignOff    *projections.SignOffRow // of the version that was taken; nil: nobody signed it
+	Parts      []ChainPart             // what it is made of
 }
+
+// ChainLevel is some parts of a page of a chain.
+type ChainLevel struct {
+	Chain
+	Open  bool // each is shown with what it is made of
+	Items []ChainPart
+}
+
+// Level gives a template some parts, and the page around them.
+func (p Chain) Level(parts []ChainPart, open bool) ChainLevel { return ChainLevel{p, open, parts} }
+
+// One is the part alone, for the template that shows one.
+func (p ChainPart) One() []ChainPart { return []ChainPart{p} }
 
 // Holders is who answers: the head, or, where the office was vacant, the one above.
 func (p ChainPart) Holders() []projections.HeadRef { return chain(&p.Answerable) }

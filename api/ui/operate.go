@@ -338,6 +338,7 @@ type Events struct {
 	Stream     string
 	Rows       []EventLine
 	First      string // address of the first page; "" on it
+	Backward   bool   // the newest come first
 	Newest     string // address of the newest events; "" where the log cannot be read from its end
 	Next       string
 	Scanned    string // how far was looked, when the page is not full and there is more

@@ -55,17 +55,18 @@ type Choice struct{ Value, Text string }
 // Grid is units by days.
 type Grid struct {
 	Frame
-	From, To   domain.Date
-	Area       domain.UnitCode
-	Form       domain.FormID
-	Forms      []Choice
-	AtDeadline bool
-	Days       []domain.Date
-	Areas      []GridArea
-	Totals     []GridTotal // by day
-	All        GridTotal
-	Place      string
-	links      []gridLink
+	From, To    domain.Date
+	Area        domain.UnitCode
+	Form        domain.FormID
+	Forms       []Choice
+	AtDeadline  bool
+	AtSynthesis bool
+	Days        []domain.Date
+	Areas       []GridArea
+	Totals      []GridTotal // by day
+	All         GridTotal
+	Place       string
+	links       []gridLink
 }
 
 // GridArea is the units that report through one.

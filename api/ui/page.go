@@ -92,6 +92,12 @@ func (f Frame) Time(t time.Time) string {
 // Machine is an instant for programs.
 func (f Frame) Machine(t time.Time) string { return t.In(f.zone()).Format(time.RFC3339) }
 
+// Exact is an instant for an address: what was recorded within the same second is on one side of it.
+func (f Frame) Exact(t time.Time) string { return t.In(f.zone()).Format(time.RFC3339Nano) }
+
+// KnownThen reports whether the page is as known at an instant.
+func (f Frame) KnownThen(t time.Time) bool { return f.KnownAt != nil && f.KnownAt.Equal(t) }
+
 // Local is an instant as a field of a form holds it.
 func (f Frame) Local(t *time.Time) string {
 	if t == nil {

@@ -161,7 +161,7 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	for _, k := range []string{"sign_in", "provider", "demo", "link", "links", "enrol", "account", "today", "file", "correct", "check", "upload", "upload_note", "was", "is", "interruption", "filed", "queue", "sign", "my_answers", "explain", "inspect", "search", "access",
-		"grid", "progress", "operations", "district", "proof", "chain", "left", "over", "days", "hours", "minutes", "days.one", "hours.one", "minutes.one", "sign.needs_passkey", "sign.needs_tick", "preset_deadline", "preset_synthesis", "history", "failure", "answerable", "head_deadline", "head_sign_off", "head_correction", "status.undeterminable"} { // asked for in Go
+		"grid", "progress", "operations", "district", "proof", "chain", "left", "over", "days", "hours", "minutes", "days.one", "hours.one", "minutes.one", "sign.needs_passkey", "sign.needs_tick", "preset_deadline", "preset_closed", "preset_issued", "history", "failure", "answerable", "head_deadline", "head_sign_off", "head_correction", "status.undeterminable"} { // asked for in Go
 		used[k] = true
 	}
 	for _, k := range operateAsked() {

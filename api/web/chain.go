@@ -10,8 +10,11 @@ import (
 	"github.com/answerable-ledger/answerable/projections"
 )
 
+// maxDepth bounds how far a number is taken apart. Chosen: a country has five levels.
+const maxDepth = 8
+
 // chainPage takes a number of a synthesis apart: which report of which unit gave how much of it, in which version, and who
-// answers for that; and of a consolidated report, the units below (rule 9).
+// answers for that; and of a consolidated report the versions it has pinned, in turn, down to the communes (rule 9).
 func (h *Handler) chainPage(c *call) error {
 	f, err := c.frame("chain")
 	if err != nil {
@@ -32,41 +35,168 @@ func (h *Handler) chainPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	records := map[domain.UnitCode]projections.AnswerRecord{}
-	for after := ""; ; {
-		page, err := h.Views.Answer(c.ctx, projections.AnswerQuery{Regime: r.ID, Form: p.Form, From: f.Date, To: f.Date, KnownAt: f.KnownAt, After: after, Limit: projections.MaxLimit})
-		if err != nil {
+	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
+	if err != nil {
+		return err
+	}
+	x := apart{c: c, regime: r, day: day, known: &f, date: f.Date, field: p.Field, records: map[domain.FormID]map[domain.UnitCode]projections.AnswerRecord{}}
+	areas := map[domain.UnitCode]projections.SynthesisTotal{}
+	for _, total := range s.Totals {
+		areas[total.Area] = total
+		if total.Area != p.Area {
+			continue
+		}
+		p.AreaName, p.Missing, p.Total = total.AreaName, total.Missing, sumOf(total, p.Field)
+		for _, pin := range total.MadeOf {
+			part, err := x.part(p.Form, pin, nil, 0)
+			if err != nil {
+				return err
+			}
+			p.Parts = append(p.Parts, part)
+		}
+	}
+	if p.Area == "" {
+		if p.Parts, err = x.byArea(p.Form, p.Parts, areas); err != nil {
 			return err
 		}
+	}
+	return c.render(http.StatusOK, p)
+}
+
+func sumOf(total projections.SynthesisTotal, field string) *int64 {
+	for _, sum := range total.Sums {
+		if sum.Field == field {
+			return &sum.Value
+		}
+	}
+	return nil
+}
+
+// apart takes one figure of a day to pieces.
+type apart struct {
+	c       *call
+	regime  domain.Regime
+	day     domain.Day
+	known   *ui.Frame // as known when
+	date    domain.Date
+	field   string
+	records map[domain.FormID]map[domain.UnitCode]projections.AnswerRecord // of the forms that were needed
+}
+
+// of lists who answers for a form's reports of the day.
+func (x *apart) of(form domain.FormID) (map[domain.UnitCode]projections.AnswerRecord, error) {
+	if m, ok := x.records[form]; ok {
+		return m, nil
+	}
+	m := map[domain.UnitCode]projections.AnswerRecord{}
+	for after := ""; ; {
+		page, err := x.c.h.Views.Answer(x.c.ctx, projections.AnswerQuery{Regime: x.regime.ID, Form: form, From: x.date, To: x.date, KnownAt: x.known.KnownAt, After: after, Limit: projections.MaxLimit})
+		if err != nil {
+			return nil, err
+		}
 		for _, record := range page.Records {
-			records[record.Unit] = record
+			m[record.Unit] = record
 		}
 		if after = page.Next; after == "" {
 			break
 		}
 	}
-	for _, total := range s.Totals {
-		if total.Area != p.Area {
-			continue
-		}
-		p.AreaName, p.Missing = total.AreaName, total.Missing
-		for _, sum := range total.Sums {
-			if sum.Field == p.Field {
-				p.Total = &sum.Value
+	x.records[form] = m
+	return m, nil
+}
+
+// part is what one version of a report gave, with what that was made of in turn. The view knows the newest version; an
+// earlier one, which a sum above has pinned, stands in the report for ever. head is who answers for that, where it is known.
+func (x *apart) part(form domain.FormID, pin domain.ChildPin, head *projections.HeadRef, depth int) (ui.ChainPart, error) {
+	records, err := x.of(form)
+	if err != nil {
+		return ui.ChainPart{}, err
+	}
+	record := records[pin.Unit]
+	out := ui.ChainPart{Unit: pin.Unit, UnitName: record.UnitName, Version: pin.Version, Newest: record.Version, Answerable: record.Answerable}
+	if head != nil {
+		out.Answerable = *head
+	}
+	type below struct {
+		domain.ChildPin
+		head *projections.HeadRef
+	}
+	var pins []below
+	if record.Version == pin.Version {
+		out.SignOff = record.SignOff
+		for _, figure := range record.Figures {
+			if figure.Field == x.field {
+				out.Value, out.Answerable, out.ChangedIn = &figure.Value, figure.Answerable, figure.ChangedIn
 			}
 		}
-		for _, pin := range total.MadeOf {
-			record := records[pin.Unit]
-			part := ui.ChainPart{Unit: pin.Unit, UnitName: record.UnitName, Version: pin.Version, Answerable: record.Answerable, SignOff: record.SignOff, Children: record.Children}
-			for _, figure := range record.Figures {
-				if figure.Field == p.Field {
-					part.Value, part.Answerable, part.ChangedIn = &figure.Value, figure.Answerable, figure.ChangedIn
-				}
+		for _, child := range record.Children {
+			pins = append(pins, below{domain.ChildPin{Unit: child.Unit, Version: child.Version, Digest: child.Digest}, &child.Answerable})
+		}
+	} else {
+		for i, s := range record.Superseded {
+			if s.Digest == pin.Digest {
+				out.SignOff = &record.Superseded[i]
 			}
-			p.Parts = append(p.Parts, part)
+		}
+		report, err := x.c.h.Ledger.Report(x.c.ctx, domain.ReportKey{Regime: x.regime.ID, Form: form, Unit: pin.Unit, Date: x.date})
+		if err != nil {
+			return out, err
+		}
+		if pin.Version >= 1 && pin.Version <= len(report.Versions) {
+			content := report.Versions[pin.Version-1].Content
+			if value, ok := content.Figures[x.field]; ok {
+				out.Value = &value
+			}
+			for _, child := range content.Children {
+				pins = append(pins, below{child, nil})
+			}
 		}
 	}
-	return c.render(http.StatusOK, p)
+	if len(pins) == 0 || depth == maxDepth {
+		return out, nil
+	}
+	o, err := x.day.Obligation(x.regime, domain.ReportKey{Regime: x.regime.ID, Form: form, Unit: pin.Unit, Date: x.date})
+	if err != nil || o.Consolidates == "" {
+		return out, err
+	}
+	for _, child := range pins {
+		part, err := x.part(o.Consolidates, child.ChildPin, child.head, depth+1)
+		if err != nil {
+			return out, err
+		}
+		out.Parts = append(out.Parts, part)
+	}
+	return out, nil
+}
+
+// byArea puts reports that no report sums under the areas they belong to; those of the top itself stay where they are.
+func (x *apart) byArea(form domain.FormID, parts []ui.ChainPart, areas map[domain.UnitCode]projections.SynthesisTotal) ([]ui.ChainPart, error) {
+	records, err := x.of(form)
+	if err != nil {
+		return nil, err
+	}
+	var out []ui.ChainPart
+	for _, part := range parts {
+		parent := records[part.Unit].Parent
+		total, ok := areas[parent]
+		if ok && parent != "" && len(part.Parts) == 0 {
+			unit, err := x.c.h.Ledger.Unit(x.c.ctx, parent)
+			if err != nil {
+				return nil, err
+			}
+			ok = unit.ParentOn(x.date) != ""
+		}
+		if !ok || parent == "" || len(part.Parts) > 0 {
+			out = append(out, part)
+			continue
+		}
+		i := slices.IndexFunc(out, func(y ui.ChainPart) bool { return y.Version == 0 && y.Unit == parent })
+		if i < 0 {
+			i, out = len(out), append(out, ui.ChainPart{Unit: parent, UnitName: total.AreaName, Value: sumOf(total, x.field)})
+		}
+		out[i].Parts = append(out[i].Parts, part)
+	}
+	return out, nil
 }
 
 // changedBelow tells what changed of the reports that a consolidated one was made of, since it was.

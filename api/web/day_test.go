@@ -111,11 +111,18 @@ func TestOneDay(t *testing.T) {
 	department.shows(root, "Đã chấp nhận lý do", "Chấp nhận")
 	department.shows(department.page("/grid?from=2021-02-08&to=2021-02-08"), "Đ", "Tỷ lệ đúng hạn", "Phú Lợi")
 	department.shows(department.page("/grid?from=2021-02-08&to=2021-02-08&known=deadline"), "lúc hết hạn")
+	department.shows(department.page("/grid?from=2021-02-07&to=2021-02-08&known=synthesis"), "như đã biết khi tổng hợp", "Phú Lợi", "Đ* Đúng hạn", "20 %")
 	department.shows(department.page("/progress?date=2021-02-08"), "60 %", "51")
 	root = department.page("/totals?date=2021-02-08")
 	number := find(root, func(n *html.Node) bool { return n.Data == "a" && strings.Contains(attr(n, "href"), "field=installed") })
 	department.shows(department.page(attr(number, "href")), "Hiệp Thành", "4.150", "Chủ tịch", "Nguyễn head")
 	department.want(http.MethodGet, "/chain?form=commune&field=x", nil, http.StatusBadRequest)
+	// On one page from the province to the communes: of their reports by districts, and of the districts' reports what each
+	// has pinned, though it was corrected since.
+	root2 := department.page("/chain?date=2021-02-08&form=commune&field=installed")
+	department.shows(root2, "Thủ Dầu Một : 4.150 (Tổng hợp từ 1)", "Ai chịu trách nhiệm: Nguyễn head")
+	root2 = department.page("/chain?date=2021-02-08&form=district&field=installed")
+	department.shows(root2, "Thủ Dầu Một : 4.100 (Tổng hợp từ 1)", "4.100 Bản 2", "Cấp dưới đã thay đổi sau khi tổng hợp: 3")
 	department.shows(department.follow(root, "/issue", url.Values{"to": {"Sở TTTT"}}), "Sở TTTT", "Số 1")
 	department.shows(department.page("/operations"), "Không có luồng nào bị giữ")
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/commands"
@@ -29,7 +30,7 @@ func (h *Handler) gridPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Grid{Frame: f, From: from, To: to, Area: c.unitAsked(), AtDeadline: c.query.Get("known") == "deadline", Form: domain.FormID(c.query.Get("form"))}
+	p := ui.Grid{Frame: f, From: from, To: to, Area: c.unitAsked(), AtDeadline: c.query.Get("known") == "deadline", AtSynthesis: c.query.Get("known") == "synthesis", Form: domain.FormID(c.query.Get("form"))}
 	for d := from; d <= to && len(p.Days) < maxGridDays; d = d.AddDays(1) {
 		if r.ReportsOn(d) {
 			p.Days = append(p.Days, d)
@@ -38,7 +39,14 @@ func (h *Handler) gridPage(c *call) error {
 	if n := len(p.Days); n > 0 {
 		to = p.Days[n-1]
 	}
-	grid, err := h.Views.Grid(c.ctx, projections.GridQuery{Regime: r.ID, From: from, To: to, Parent: p.Area, Form: p.Form, KnownAt: f.KnownAt, AtDeadline: p.AtDeadline})
+	q := projections.GridQuery{Regime: r.ID, From: from, To: to, Parent: p.Area, Form: p.Form, KnownAt: f.KnownAt, AtDeadline: p.AtDeadline}
+	ask := h.Views.Grid
+	if p.AtSynthesis {
+		ask = func(ctx context.Context, q projections.GridQuery) (projections.Grid, error) {
+			return h.gridAtSynthesis(c, p.Days, q)
+		}
+	}
+	grid, err := ask(c.ctx, q)
 	if err != nil {
 		return err
 	}
@@ -49,10 +57,74 @@ func (h *Handler) gridPage(c *call) error {
 			p.Forms = append(p.Forms, ui.Choice{Value: string(form.ID), Text: f.Word(form.Title)})
 		}
 	}
-	if h.Log != nil && f.KnownAt == nil && !p.AtDeadline {
+	if h.Log != nil && f.KnownAt == nil && !p.AtDeadline && !p.AtSynthesis {
 		p.Live = p.Feed(p.Area, from, to, p.Place)
 	}
 	return c.renderLive(p)
+}
+
+// gridAtSynthesis asks of each day what was known when its synthesis was issued last, or when it was closed. Days that stand
+// open, or whose instant is the same, are asked for together.
+func (h *Handler) gridAtSynthesis(c *call, days []domain.Date, q projections.GridQuery) (projections.Grid, error) {
+	type row struct {
+		unit, parent domain.UnitCode
+		form         domain.FormID
+	}
+	var out projections.Grid
+	place := map[row]int{}
+	for i := 0; i < len(days); {
+		known, err := h.synthesisedAt(c, q.Regime, days[i])
+		if err != nil {
+			return out, err
+		}
+		part := q
+		part.From, part.To, part.KnownAt = days[i], days[i], known
+		for i++; i < len(days) && known == nil; i++ {
+			next, err := h.synthesisedAt(c, q.Regime, days[i])
+			if err != nil {
+				return out, err
+			}
+			if next != nil {
+				break
+			}
+			part.To = days[i]
+		}
+		grid, err := h.Views.Grid(c.ctx, part)
+		if err != nil {
+			return out, err
+		}
+		out.At = grid.At
+		for _, x := range grid.Rows {
+			key := row{x.Unit, x.Parent, x.Form}
+			j, ok := place[key]
+			if !ok {
+				place[key] = len(out.Rows)
+				out.Rows = append(out.Rows, x)
+				continue
+			}
+			out.Rows[j].Cells = append(out.Rows[j].Cells, x.Cells...)
+			out.Rows[j].Determinable = out.Rows[j].Determinable && x.Determinable
+		}
+	}
+	return out, nil
+}
+
+// synthesisedAt is when a day's synthesis was issued last, or else when the day was closed; nil while it stands open.
+func (h *Handler) synthesisedAt(c *call, regime domain.RegimeID, date domain.Date) (*time.Time, error) {
+	day, err := h.Ledger.Day(c.ctx, regime, date)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := h.issuedAt(c, regime, date, day)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(issued) > 0:
+		return &issued[len(issued)-1], nil
+	case day.Closed != nil:
+		return &day.Closed.ClosedAt, nil
+	}
+	return nil, nil
 }
 
 func (h *Handler) fillGrid(p *ui.Grid, f ui.Frame, rows []projections.GridRow) {

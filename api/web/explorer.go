@@ -52,7 +52,7 @@ func (w wanted) filter() eventlog.Filter {
 }
 
 func (w wanted) match(e eventlog.Recorded) bool {
-	return (w.stream == "" || e.Stream == w.stream) && (w.kind == "" || e.Kind == w.kind) && (w.unit == "" || unitOf(e.Stream) == w.unit)
+	return (w.stream == "" || e.Stream == w.stream) && (w.kind == "" || e.Kind == w.kind) && (w.category == "" || strings.HasPrefix(e.Stream, w.category+"-")) && (w.unit == "" || unitOf(e.Stream) == w.unit)
 }
 
 // unitOf is the unit whose stream it is, "" for a stream of none.
@@ -90,12 +90,29 @@ func (h *Handler) eventsPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	var after eventlog.Position
 	text := q.Get("after")
-	switch {
-	case text == "newest" || text == "" && w == wanted{}: // what was recorded last is what people come for
-		after = beforeHead(log, head)
-	case text != "" && text != "first":
+	if dense(log) && w.stream == "" && (text == "" || text == "newest") { // what was recorded last is what people come for
+		before := head
+		if at := q.Get("before"); at != "" {
+			if before, err = eventlog.ParsePosition(at); err != nil {
+				return fmt.Errorf("%w: %w", errForm, err)
+			}
+			p.Newest = f.Here("after", "", "before", "")
+		}
+		reached, more, err := scanBack(c.ctx, log, before, w, func(e eventlog.Recorded) { p.Rows = append(p.Rows, eventLine(e)) })
+		if err != nil {
+			return err
+		}
+		if p.Backward, p.First = true, f.Here("after", "first", "before", ""); more {
+			p.Next = f.Here("after", "", "before", reached.String())
+			if len(p.Rows) < eventsOnPage {
+				p.Scanned = reached.String()
+			}
+		}
+		return c.render(http.StatusOK, p)
+	}
+	var after eventlog.Position
+	if text != "" && text != "first" && text != "newest" {
 		if after, err = eventlog.ParsePosition(text); err != nil {
 			return fmt.Errorf("%w: %w", errForm, err)
 		}
@@ -113,19 +130,62 @@ func (h *Handler) eventsPage(c *call) error {
 	if !after.IsZero() {
 		p.First = f.Here("after", "first")
 	}
-	if _, dense := log.(interface{ Dense() bool }); dense && w == (wanted{}) && text != "" && text != "newest" {
-		p.Newest = f.Here("after", "newest")
+	if dense(log) && w.stream == "" {
+		p.Newest = f.Here("after", "")
 	}
 	return c.render(http.StatusOK, p)
 }
 
-// beforeHead is the place after which a page of the newest events begins; the log's beginning where places are not dense.
-func beforeHead(log Record, head eventlog.Position) eventlog.Position {
-	if d, ok := log.(interface{ Dense() bool }); !ok || !d.Dense() || head.Commit <= eventsOnPage {
-		return eventlog.Position{}
-	}
-	return eventlog.Position{Commit: head.Commit - eventsOnPage, Prepare: head.Commit - eventsOnPage}
+// dense reports whether a log's positions count its events, so that one can go back from any of them.
+func dense(log Record) bool {
+	d, ok := log.(interface{ Dense() bool })
+	return ok && d.Dense()
 }
+
+// scanBack goes from the event at a position towards the beginning, in steps, until a page is full, enough was looked at, or
+// the beginning is there. reached is the last event that was not looked at.
+func scanBack(ctx context.Context, log Record, before eventlog.Position, w wanted, each func(eventlog.Recorded)) (reached eventlog.Position, more bool, err error) {
+	shown, step := 0, uint64(eventsOnPage)
+	for high := before.Commit; ; step = min(4*step, 4096) {
+		low := high - min(high, step)
+		var matching []eventlog.Recorded
+		// Everything is followed, since what is rare would be looked for far behind the step.
+		for b, err := range log.Follow(ctx, place(low), wanted{}.filter(), eventlog.FollowOptions{BatchSize: 4 * eventsOnPage}) {
+			if err != nil {
+				return place(high), false, fmt.Errorf("web: list events before %s: %w", place(high+1), err)
+			}
+			over := b.CaughtUp
+			for _, e := range b.Events {
+				if e.Position.Commit > high {
+					over = true
+					break
+				}
+				if w.match(e) {
+					matching = append(matching, e)
+				}
+			}
+			if over || len(b.Events) > 0 && b.Events[len(b.Events)-1].Position.Commit == high {
+				break
+			}
+		}
+		for _, e := range slices.Backward(matching) {
+			if shown == eventsOnPage {
+				return e.Position, true, nil
+			}
+			shown++
+			each(e)
+		}
+		switch high = low; {
+		case high == 0:
+			return eventlog.Position{}, false, nil
+		case shown == eventsOnPage || before.Commit-high >= maxScanned:
+			return place(high), true, nil
+		}
+	}
+}
+
+// place is a position of a dense log.
+func place(n uint64) eventlog.Position { return eventlog.Position{Commit: n, Prepare: n} }
 
 // scan goes through the log until a page is full, enough was looked at, or nothing more was there. last is how far it came.
 func scan(ctx context.Context, log Record, after, head eventlog.Position, w wanted, each func(eventlog.Recorded)) (last eventlog.Position, more bool, err error) {

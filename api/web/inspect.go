@@ -2,9 +2,11 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/domain"
@@ -70,9 +72,33 @@ func (h *Handler) reportPage(c *call) error {
 		}
 	}
 	if day.Closed != nil {
-		p.Presets = append(p.Presets, ui.Preset{Text: "preset_synthesis", At: day.Closed.ClosedAt})
+		p.Presets = append(p.Presets, ui.Preset{Text: "preset_closed", At: day.Closed.ClosedAt})
+	}
+	issued, err := h.issuedAt(c, r.ID, f.Date, day)
+	if err != nil {
+		return err
+	}
+	for _, at := range issued {
+		p.Presets = append(p.Presets, ui.Preset{Text: "preset_issued", At: at})
 	}
 	return c.render(http.StatusOK, p)
+}
+
+// issuedAt is when each synthesis of a day was recorded.
+func (h *Handler) issuedAt(c *call, regime domain.RegimeID, date domain.Date, day domain.Day) ([]time.Time, error) {
+	if len(day.Issued) == 0 || h.Operate.Events == nil {
+		return nil, nil
+	}
+	var out []time.Time
+	for e, err := range h.Operate.Events.ReadStream(c.ctx, domain.DayStream(regime, date), 0) {
+		if err != nil {
+			return nil, fmt.Errorf("web: when the synthesis of %s was issued: %w", date, err)
+		}
+		if e.Kind == (domain.ReportIssued{}).Kind() {
+			out = append(out, e.RecordedAt)
+		}
+	}
+	return out, nil
 }
 
 // searchPage finds breaches, and reports by what came of them.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -340,6 +342,11 @@ func TestPeople(t *testing.T) {
 	filer.want(http.MethodGet, "/account", nil, http.StatusSeeOther)
 }
 
+// counted is a log whose positions count its events, as those of this test do.
+type counted struct{ eventlog.Log }
+
+func (counted) Dense() bool { return true }
+
 // TestExplorer: the log page by page, an event with everything about it, and the reading noted.
 func TestExplorer(t *testing.T) {
 	t.Parallel()
@@ -368,6 +375,30 @@ func TestExplorer(t *testing.T) {
 	if seen != count || pages != (count+eventsOnPage-1)/eventsOnPage {
 		t.Errorf("%d events on %d pages, of %d", seen, pages, count)
 	}
+	// From the end towards the beginning each event comes once too, and those asked for alone.
+	w.handler.Operate.Events = counted{w.log}
+	for query, want := range map[string]int{"": count, "unit=25741": 0, "category=person&kind=RoleGranted": 0} {
+		var places []uint64
+		for target := "/events?" + query; target != ""; {
+			root := inspector.page(target)
+			for n := range root.Descendants() {
+				if n.Type == html.ElementNode && n.Data == "td" && attr(n, "class") == "num" {
+					p, err := eventlog.ParsePosition(strings.TrimSpace(textOf(n)))
+					w.ok(err)
+					places = append(places, p.Commit)
+				}
+			}
+			next := find(root, func(n *html.Node) bool { return attr(n, "rel") == "next" })
+			if target = ""; next != nil {
+				target = attr(next, "href")
+			}
+		}
+		if !slices.IsSortedFunc(places, func(a, b uint64) int { return cmp.Compare(b, a) }) || len(places) == 0 || want > 0 && len(places) != want {
+			t.Errorf("%q, newest first: %d, want %d: %v", query, len(places), want, places)
+		}
+	}
+	inspector.want(http.MethodGet, "/events?before=soon", nil, http.StatusBadRequest)
+	w.handler.Operate.Events = w.log
 	root := inspector.page("/events?after=first&kind=OfficeTaken&unit=25741&category=office")
 	inspector.shows(root, "OfficeTaken", "office-25741")
 	if text := textOf(find(root, func(n *html.Node) bool { return n.Data == "tbody" })); strings.Contains(text, "AuthorityGranted") || strings.Contains(text, "UnitRegistered") {
