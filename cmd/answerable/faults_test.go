@@ -5,12 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/eventlog/esdb"
+	"github.com/answerable-ledger/answerable/eventlog/esdb/esdbtest"
 	"github.com/answerable-ledger/answerable/internal/pgtest"
 	"github.com/answerable-ledger/answerable/internal/smalldisk"
 )
@@ -195,5 +199,70 @@ func (f *farm) writesAhead(t *testing.T) {
 	}
 	if ctx.Err() != nil {
 		t.Fatal(errors.Join(fmt.Errorf("PostgreSQL writes on and on"), err))
+	}
+}
+
+// Given a log from which an administrator had events removed, where the views stand or long before, then a process that is
+// started ends, and says what is gone and what to do.
+func TestAScavengedLogIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t)
+	p := f.serve(t)
+	until(t, "the process leads", f.leads(t, p))
+	f.fileAll(t, 0, 4, p)
+	var newest string
+	f.as(t, time.Now, func(ctx context.Context, n *node) error {
+		err := eachEvent(ctx, n.log, func(e eventlog.Recorded) error { newest = e.Stream; return nil })
+		return errors.Join(err, n.catchUp(ctx))
+	})
+	p.stop(t)
+	var filed string // a stream with a report that is not the newest
+	for i := range 2 {
+		if s := f.province.key(i, f.province.day).Stream(); s != newest {
+			filed = s
+		}
+	}
+	for _, x := range []struct {
+		stream string
+		says   []string
+	}{
+		{filed, []string{"events are missing from the log", filed, "restore the log"}},
+		{newest, []string{newest + " is not there", "answerable rebuild"}}, // the position of the views is looked up first
+	} {
+		f.log.Truncate(x.stream, 1000)
+		f.log.Scavenge()
+		s := newServer(t, t.TempDir(), f.env...)
+		s.start(t)
+		go io.Copy(io.Discard, s.out) //nolint:errcheck // until it ends
+		served := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
+		if err := s.cmd.Wait(); err == nil || s.cmd.ProcessState.ExitCode() != exitFailed {
+			t.Errorf("a process on a log without %s ended with %v", x.stream, err)
+		}
+		served.Stop()
+		for _, want := range x.says {
+			if said := s.errs.String(); !strings.Contains(said, want) {
+				t.Errorf("a process on a log without %s does not say %q:\n%s", x.stream, want, said)
+			}
+		}
+	}
+}
+
+// init leaves the log's server refusing what would take events from the ledger.
+func TestInitProtectsTheLog(t *testing.T) {
+	t.Parallel()
+	server, err := esdbtest.Start(esdbtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	f := &farm{env: []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + server.URL()}}
+	f.run(t, "init", "--data", t.TempDir(), "--admin", "Nguyễn Văn A", "--log-user", "ledger")
+	log, err := esdb.Open(t.Context(), esdb.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if changed, err := log.Protect(t.Context(), "ledger"); changed || err != nil {
+		t.Errorf("after init there was something left to protect: %t, %v", changed, err)
 	}
 }

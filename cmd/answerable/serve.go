@@ -117,7 +117,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	defer stop()
 	failed := make(chan error, 5)
-	running := 1
+	running := 2
 	if proof != nil {
 		running++
 		go func() { failed <- nameError("evidence", proof.run(background)) }()
@@ -134,6 +134,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 		}
 	}
 	go func() { failed <- nameError("views", n.views.Lead(background, closing)) }()
+	go func() { failed <- nameError("log", a.checkLog(background, n.log)) }()
 	go func() { failed <- nameError("http", server.Serve(listener)) }()
 	a.printf("Đang phục vụ tại http://%s (Ctrl+C để dừng)\n", "Serving on http://%s (Ctrl+C ends it)\n", listener.Addr())
 	a.logger.Info("serving", zap.String("address", listener.Addr().String()), zap.String("data", n.dir))

@@ -104,6 +104,20 @@ func (a *app) protectLog(ctx context.Context, log eventlog.Log, user string) err
 	return err
 }
 
+// checkLog ends with an error when the log's server hides events of the ledger, or has removed them; it looks once, while
+// the process serves, since a long log takes a while.
+func (a *app) checkLog(ctx context.Context, log eventlog.Log) error {
+	if l, ok := log.(*esdb.Log); ok {
+		if err := l.CheckWhole(ctx); errors.Is(err, eventlog.ErrGone) {
+			return err
+		} else if err != nil && ctx.Err() == nil {
+			a.logger.Warn("whether events are missing from the log could not be seen", zap.Error(err))
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func userOf(place string) string {
 	if u, err := url.Parse(place); err == nil {
 		return u.User.Username()

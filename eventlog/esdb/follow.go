@@ -229,7 +229,7 @@ func (f *follower) pump(ctx context.Context, c *client.Client, from client.AllPo
 			if event == nil || !f.filter.Match(event.StreamID) {
 				continue
 			}
-			if event.EventType == "$streamDeleted" && eventlog.CheckStream(event.StreamID) == nil {
+			if event.EventType == deletedKind && eventlog.CheckStream(event.StreamID) == nil {
 				return fmt.Errorf("%w: stream %s was deleted on the server (position %d); restore the log from a backup", eventlog.ErrGone, event.StreamID, event.Position.Commit)
 			}
 			if !listed(event) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,33 +58,61 @@ func TestTruncatedStreamIsGone(t *testing.T) {
 	}
 }
 
-func TestCheckNotScavenged(t *testing.T) {
+// A log from which something is hidden or gone is not whole, also while its server breaks off the search; metadata that take
+// nothing away, and those of others' streams, are no fault.
+func TestCheckWhole(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, esdbtest.Options{})
-	log := openLog(t, esdb.Options{URL: server.URL()})
-	mustAppend(t, log, "unit-1", 0, "a", "b", "c")
-	events := eventlogtest.CheckLog(t, log, gapped)
-	check := func(at eventlog.Position, id uuid.UUID, want error) {
-		t.Helper()
-		if err := log.CheckNotScavenged(within(t, long), at, id); !errors.Is(err, want) {
-			t.Errorf("at %s: got %v, want %v", at, err, want)
-		}
+	for _, c := range []struct {
+		given string
+		do    func(t *testing.T, s *esdbtest.Server, c *client.Client)
+		want  string // "": whole
+	}{
+		{"nothing", func(*testing.T, *esdbtest.Server, *client.Client) {}, ""},
+		{"truncated", func(_ *testing.T, s *esdbtest.Server, _ *client.Client) { s.Truncate("unit-1", 2) }, "unit-1 is truncated before revision 2"},
+		{"truncated and scavenged", func(_ *testing.T, s *esdbtest.Server, _ *client.Client) { s.Truncate("unit-1", 2); s.Scavenge() }, "unit-1 is truncated before revision 2"},
+		{"truncated and taken back", func(_ *testing.T, s *esdbtest.Server, _ *client.Client) {
+			s.Truncate("unit-1", 2)
+			s.Truncate("unit-1", 0)
+		}, ""},
+		{"another's stream", func(_ *testing.T, s *esdbtest.Server, _ *client.Client) { s.Truncate("theirs", 2) }, ""},
+		{"a limit of age", func(t *testing.T, s *esdbtest.Server, c *client.Client) {
+			var m client.StreamMetadata
+			m.SetMaxAge(time.Hour)
+			if _, err := c.SetStreamMetadata(t.Context(), "unit-1", client.AppendToStreamOptions{ExpectedRevision: client.Any{}}, m); err != nil {
+				t.Fatal(err)
+			}
+		}, "unit-1 keeps its newest events only"},
+		{"deleted", func(t *testing.T, _ *esdbtest.Server, c *client.Client) {
+			if _, err := c.DeleteStream(t.Context(), "unit-1", client.DeleteStreamOptions{ExpectedRevision: client.Any{}}); err != nil {
+				t.Fatal(err)
+			}
+		}, "unit-1 is truncated"},
+		{"deleted for ever", func(t *testing.T, _ *esdbtest.Server, c *client.Client) {
+			if _, err := c.TombstoneStream(t.Context(), "unit-1", client.TombstoneStreamOptions{ExpectedRevision: client.Any{}}); err != nil {
+				t.Fatal(err)
+			}
+		}, "unit-1 was deleted"},
+		{"five", func(_ *testing.T, s *esdbtest.Server, _ *client.Client) {
+			for i := range 5 {
+				s.Truncate(fmt.Sprint("unit-", i), 1)
+			}
+		}, "unit-0 is truncated before revision 1, unit-1 is truncated before revision 1, unit-2 is truncated before revision 1, and 2 more"},
+	} {
+		t.Run(c.given, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t, esdbtest.Options{})
+			log := openLog(t, esdb.Options{URL: server.URL()})
+			mustAppend(t, log, "unit-1", 0, "a", "b", "c")
+			c.do(t, server, foreign(t, server))
+			mustAppend(t, log, "unit-9", 0, "a")
+			server.DropAfterEvents(2)
+			server.UnknownMessages(true)
+			err := log.CheckWhole(within(t, long))
+			if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, eventlog.ErrGone) || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
 	}
-	check(eventlog.Position{}, uuid.Nil, nil)
-	for _, e := range events {
-		check(e.Position, e.ID, nil)
-	}
-	check(events[1].Position, events[2].ID, eventlog.ErrGone) // another log
-	between := events[1].Position
-	between.Commit, between.Prepare = between.Commit+1, between.Prepare+1
-	check(between, events[1].ID, eventlog.ErrGone)
-	check(eventlog.Position{Commit: 1 << 40, Prepare: 1 << 40}, events[2].ID, eventlog.ErrGone) // an older backup
-
-	truncate(t, foreign(t, server), "unit-1", 2)
-	check(events[1].Position, events[1].ID, nil) // hidden, not yet removed
-	server.Scavenge()
-	check(events[1].Position, events[1].ID, eventlog.ErrGone)
-	check(events[2].Position, events[2].ID, nil)
 }
 
 func TestDeletedStreamIsGone(t *testing.T) {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 )
@@ -250,43 +248,4 @@ func maxPosition(a, b eventlog.Position) eventlog.Position {
 // listed reports that an event belongs to the log and not to the server or to the machinery of its streams.
 func listed(e *client.RecordedEvent) bool {
 	return !strings.HasPrefix(e.EventType, "$") && eventlog.CheckStream(e.StreamID) == nil
-}
-
-// CheckNotScavenged makes sure that the log still is the one in which a reader that stands at position at has seen the
-// event id there. It is ErrGone when the event is missing or another stands in its place: the log was truncated,
-// scavenged, restored from an older backup, or it is another log. The zero position is always there.
-func (l *Log) CheckNotScavenged(ctx context.Context, at eventlog.Position, id uuid.UUID) error {
-	if at.IsZero() {
-		return nil
-	}
-	ctx, cancel := l.bounded(ctx)
-	defer cancel()
-	found, err := repeat(ctx, l, hurried, func(ctx context.Context, c *client.Client) (*client.RecordedEvent, error) {
-		events, err := c.ReadAll(ctx, client.ReadAllOptions{Direction: client.Forwards, From: client.Position{Commit: at.Commit, Prepare: at.Prepare}}, 1)
-		if err != nil {
-			return nil, err
-		}
-		defer events.Close()
-		e, err := receive(events)
-		if errors.Is(err, io.EOF) || statusOf(err) == codes.InvalidArgument {
-			return nil, nil // the log ends before, or no event begins there
-		}
-		if err != nil {
-			return nil, err
-		}
-		return e.OriginalEvent(), nil
-	})
-	if err != nil {
-		return fmt.Errorf("esdb: check position %s: %w", at, failed(err))
-	}
-	const remedy = "restore the log from its newest backup, or, if this log is the right one, rebuild the views from it (`answerable rebuild`)"
-	switch {
-	case found == nil:
-		return fmt.Errorf("esdb: %w: nothing stands at position %s, where event %s was; %s", eventlog.ErrGone, at, id, remedy)
-	case found.Position.Commit != at.Commit || found.Position.Prepare != at.Prepare:
-		return fmt.Errorf("esdb: %w: event %s at position %s was removed (the next stands at %d); %s", eventlog.ErrGone, id, at, found.Position.Commit, remedy)
-	case found.EventID != id:
-		return fmt.Errorf("esdb: %w: at position %s stands event %s and not %s: this is another log; %s", eventlog.ErrGone, at, found.EventID, id, remedy)
-	}
-	return nil
 }

@@ -179,6 +179,14 @@ func (s *store) softDelete(name string) uint64 {
 	return s.write("$$"+name, []*record{{id: uuid.New(), kind: "$metadata", contentType: "application/json", data: data}}).position
 }
 
+// Truncate hides the events of a stream before a revision, as its administrators can.
+func (s *Server) Truncate(name string, before uint64) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	data, _ := json.Marshal(map[string]any{"$tb": before})
+	s.store.write("$$"+name, []*record{{id: uuid.New(), kind: "$metadata", contentType: "application/json", data: data}})
+}
+
 func (st *stream) next() uint64 { return st.scavenged + uint64(len(st.records)) }
 
 func (st *stream) at(revision uint64) *record {
