@@ -15,7 +15,10 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -119,9 +122,7 @@ func TestEveryPageForEverybody(t *testing.T) {
 	shots := artifacts(t)
 	everything := os.Getenv("ANSWERABLE_ARTIFACTS") != "" // a picture takes as long as a visit
 	b := newTab(t, origin, shots, "", 1280, 900)
-	if _, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: axeSource}); err != nil {
-		t.Fatal(err)
-	}
+	b.onEveryPage(axeSource)
 	visits := w.visits()
 	slices.SortStableFunc(visits, func(a, b visit) int { return strings.Compare(string(a.who), string(b.who)) })
 	if some := os.Getenv("ANSWERABLE_PAGES"); some != "" {
@@ -160,6 +161,50 @@ func TestEveryPageForEverybody(t *testing.T) {
 		}
 	}
 	b.name = "every page"
+}
+
+// onEveryPage runs a script in every page before its own.
+func (b *tab) onEveryPage(script string) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// everyWay looks at a page as TestEveryPageForEverybody does. open is told the language, as a parameter of a query.
+func (b *tab) everyWay(name string, open func(lang string)) {
+	b.t.Helper()
+	for _, lang := range []domain.Language{domain.Vietnamese, domain.English} {
+		b.do(chromedp.EmulateViewport(1280, 900))
+		open("lang=" + string(lang))
+		for _, width := range []int64{1280, 390} {
+			b.name = fmt.Sprintf("%s (%s, %d)", name, lang, width)
+			b.do(chromedp.EmulateViewport(width, 900))
+			b.says("axe", axeRun)
+			b.says("wide", wide)
+			b.says("small", small)
+			if os.Getenv("ANSWERABLE_ARTIFACTS") != "" {
+				b.picture(fmt.Sprintf("%s-%s-%d", name, lang, width))
+			}
+		}
+	}
+}
+
+// TestOpenPagesForEverybody looks at the pages that everybody sees in the demonstration: they are the API's.
+func TestOpenPagesForEverybody(t *testing.T) {
+	listener, origin := listen(t)
+	w := newWorldAt(t, origin, nil)
+	w.fullDay()
+	open, err := api.New(api.Config{Ledger: w.ledger, Views: w.views, Log: w.log, Registry: w.handler.Registry, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(), Metrics: prometheus.NewRegistry(), Demo: true})
+	w.ok(err)
+	w.handler.Demo, w.handler.Next = true, open
+	w.serve(t, listener)
+	b := newTab(t, origin, artifacts(t), "", 1280, 900)
+	b.onEveryPage(axeSource)
+	for name, path := range map[string]string{"open-board": "/?date=2021-02-08", "open-unit": "/units/25741?date=2021-02-08", "open-breaches": "/breaches?", "open-synthesis": "/synthesis?date=2021-02-08", "open-failure": "/units/x?date=soon"} {
+		b.everyWay(name, func(lang string) { b.open(path + "&" + lang) })
+	}
+	b.name = "open pages"
 }
 
 // picture keeps a picture of the page.

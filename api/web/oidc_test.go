@@ -119,4 +119,16 @@ func TestOIDCInBrowser(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS(`form[action="/signin/oidc"] button`)))
 	b.do(chromedp.WaitVisible(chromedp.CSS(`form[action="/account/oidc/unbind"]`)))
 	b.shows("hệ thống khác (OpenID Connect)")
+
+	// Both pages on the way, and what is said where the way ends, for everybody; they do not go on by themselves here.
+	b.press(`form[action="/signout"] button`)
+	b.onEveryPage(axeSource + `; HTMLFormElement.prototype.requestSubmit = () => {};`)
+	b.everyWay("oidc-sign-in", func(lang string) { b.open("/signin?" + lang) })
+	b.everyWay("oidc-return", func(lang string) { b.open(accounts.ReturnPath + "?code=x&state=y&" + lang) })
+	b.everyWay("oidc-refused-there", func(lang string) { b.open(accounts.ReturnPath + "?error=access_denied&" + lang) })
+	b.everyWay("oidc-not-vouched", func(lang string) {
+		b.open(accounts.ReturnPath + "?code=x&state=y&" + lang)
+		b.press("main form button")
+	})
+	b.name = "oidc"
 }
