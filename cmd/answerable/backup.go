@@ -55,7 +55,7 @@ func (c backupCmd) Run(a *app) error {
 			return err
 		}
 	}
-	if err := backupEvidence(dir, c.To); err != nil {
+	if err := backupEvidence(dir, c.To, a.server(postgresURLKey) == ""); err != nil {
 		return err
 	}
 	copied, err := a.openLog(c.To)
@@ -104,18 +104,21 @@ func lastBackup(dir string) ui.BackupState {
 	return ui.BackupState{At: b.At, To: b.To, Head: b.Head}
 }
 
-// backupEvidence copies the tree and the policy, and says in the copy's evidence.json where keys and guard really are.
-func backupEvidence(dir, to string) error {
+// backupEvidence copies the tree, where it lies in the directory, and the policy, and says in the copy's evidence.json where
+// keys and guard really are.
+func backupEvidence(dir, to string, withTree bool) error {
 	p, ok, err := readEvidence(dir)
 	if err != nil || !ok {
 		return err
 	}
-	if err := copyDatabase(filepath.Join(dir, treeFile), filepath.Join(to, treeFile)); err != nil {
-		return err
-	}
-	// After the database: the leaves it speaks of are there then, and those added meanwhile lie beyond its end.
-	if err := copyFile(filepath.Join(dir, leavesFile), filepath.Join(to, leavesFile)); err != nil && !errors.Is(err, os.ErrNotExist) { // an older version's tree has none until it is opened
-		return err
+	if withTree {
+		if err := copyDatabase(filepath.Join(dir, treeFile), filepath.Join(to, treeFile)); err != nil {
+			return err
+		}
+		// After the database: the leaves it speaks of are there then, and those added meanwhile lie beyond its end.
+		if err := copyFile(filepath.Join(dir, leavesFile), filepath.Join(to, leavesFile)); err != nil && !errors.Is(err, os.ErrNotExist) { // an older version's tree has none until it is opened
+			return err
+		}
 	}
 	if err := copyFile(p.path(p.Policy), filepath.Join(to, policyFile)); err != nil {
 		return err

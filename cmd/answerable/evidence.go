@@ -166,7 +166,10 @@ func leafHeader(e eventlog.Recorded) (time.Time, string, error) {
 }
 
 // create makes the keys, the guard and the policy of a new log, and evidence.json last: without it there is no evidence.
-func (p evidencePlace) create() error {
+func (p evidencePlace) create() error { return p.createWith(p.createGuard) }
+
+// createWith is create with a guard that lies elsewhere.
+func (p evidencePlace) createWith(guard func() error) error {
 	if err := transparency.CheckKeyName(p.Origin); err != nil {
 		return usagef("--origin: %v", err)
 	}
@@ -193,10 +196,7 @@ func (p evidencePlace) create() error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(p.path(p.Guard)), 0o700); err != nil {
-		return fmt.Errorf("evidence: make a place for the guard; name another with --guard: %w", err)
-	}
-	if err := treestore.CreateGuard(p.path(p.Guard)); err != nil {
+	if err := guard(); err != nil {
 		return err
 	}
 	policy := fmt.Sprintf("%slog %s\nquorum none\n", note, public)
@@ -210,12 +210,13 @@ func (p evidencePlace) create() error {
 type evidence struct {
 	place    evidencePlace
 	policy   *transparency.Policy
-	tree     *treestore.Store
-	guard    *treestore.Guard
+	tree     tree
+	guard    guard
 	seq      *sequencer.Sequencer
 	cosigner *sequencer.Cosigner
 	desk     *receipts.Desk
 	logger   *zap.Logger
+	shared   bool // another process may take over
 
 	mu      sync.Mutex // owns what follows
 	trouble error      // why nothing is signed any more; nil while all is well
@@ -241,10 +242,10 @@ func (a *app) openEvidence(ctx context.Context, dir string, log eventlog.Log, no
 	if e.policy, err = p.readPolicy(); err != nil {
 		return nil, err
 	}
-	if e.guard, err = treestore.OpenGuard(p.path(p.Guard)); err != nil {
+	if e.guard, err = a.openGuard(ctx, p); err != nil {
 		return nil, err
 	}
-	if e.tree, err = treestore.Open(ctx, p.treeOptions(true)); err != nil {
+	if e.tree, err = a.openTree(ctx, p, true); err != nil {
 		return nil, err
 	}
 	o := sequencer.Options{Log: log, Tree: e.tree, Guard: e.guard, Header: leafHeader, Salts: k.salt, Keys: k.sign, Retired: e.policy.LogKeys(), Clock: now}
@@ -294,14 +295,20 @@ func (e *evidence) asked(witness string, size int64, err error) {
 }
 
 // run signs and asks witnesses until ctx ends. When the evidence fails the ledger goes on recording: what was acknowledged
-// must not depend on it. It says so loudly, and to everybody who asks for a receipt.
+// must not depend on it. It says so loudly, and to everybody who asks for a receipt. It ends by itself, with
+// eventlog.ErrInUse, when another process took over.
 func (e *evidence) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	wg.Go(func() { e.cosigner.Run(ctx) }) //nolint:errcheck // it ends with ctx alone
 	err := e.seq.Run(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if e.shared && errors.Is(err, eventlog.ErrInUse) {
+		return err
 	}
 	e.mu.Lock()
 	e.trouble = err
@@ -329,9 +336,12 @@ func (e *evidence) force(ctx context.Context) {
 type evidenceReader struct {
 	place  evidencePlace
 	policy *transparency.Policy
-	tree   *treestore.Store
+	tree   tree
 	reader *sequencer.Reader
 	desk   *receipts.Desk
+
+	guardShown string // where the guard lies
+	lastSigned func(context.Context) ([]byte, error)
 }
 
 func (a *app) openEvidenceReader(ctx context.Context, dir string, log eventlog.Log) (*evidenceReader, error) {
@@ -339,7 +349,7 @@ func (a *app) openEvidenceReader(ctx context.Context, dir string, log eventlog.L
 	if err != nil || !ok {
 		return nil, err
 	}
-	r := &evidenceReader{place: p}
+	r := a.comparing(p, nil, nil)
 	salt, err := p.saltKey()
 	if err != nil {
 		return nil, err
@@ -347,12 +357,17 @@ func (a *app) openEvidenceReader(ctx context.Context, dir string, log eventlog.L
 	if r.policy, err = p.readPolicy(); err != nil {
 		return nil, err
 	}
-	if r.tree, err = treestore.Open(ctx, p.treeOptions(false)); err != nil {
+	if r.tree, err = a.openTree(ctx, p, false); err != nil {
 		return nil, err
 	}
 	r.reader = sequencer.NewReader(sequencer.Options{Log: log, Tree: r.tree, Header: leafHeader, Salts: salt})
 	r.desk = receipts.New(receipts.Options{Log: log, Tree: r.tree, Maker: r.reader, Policy: r.policy})
 	return r, nil
+}
+
+// comparing gives what compares a tree with its guard.
+func (a *app) comparing(p evidencePlace, policy *transparency.Policy, t tree) *evidenceReader {
+	return &evidenceReader{place: p, policy: policy, tree: t, guardShown: a.guardPlace(p), lastSigned: func(ctx context.Context) ([]byte, error) { return a.lastSigned(ctx, p) }}
 }
 
 // mustEvidenceReader is openEvidenceReader for commands that cannot do without.

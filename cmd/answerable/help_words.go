@@ -182,6 +182,7 @@ func usageWords() map[string]string {
 		"--undo, --drop-previous, --tree, --dry-run and --accept exclude each other":                                               "--undo, --drop-previous, --tree, --dry-run và --accept loại trừ lẫn nhau",
 		"--event: %q is no id of an event":                                                                                         "--event: %q không phải mã của một sự kiện",
 		"%q is neither a kind of event nor a form":                                                                                 "%q không phải loại sự kiện, cũng không phải biểu",
-		"%s has no %s: there is no tree to make again":                                                                             "%s không có %s: không có cây nào để dựng lại",
+		"settings %s and %s name one server, or copies of one: a backup put back there would put back the guard too, which is what finds that out; give the guard a server of its own": "cấu hình %s và %s chỉ cùng một máy chủ, hoặc các bản sao của nó: khôi phục bản sao lưu ở đó cũng đưa bản đối chiếu về trạng thái cũ, mà chính bản đối chiếu phát hiện việc ấy; hãy dành cho nó một máy chủ riêng",
+		"%s has no %s: there is no tree to make again": "%s không có %s: không có cây nào để dựng lại",
 	}
 }

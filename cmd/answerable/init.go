@@ -52,7 +52,7 @@ func (c initCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := place.create(); err != nil {
+	if err := place.createWith(func() error { return a.createGuard(a.ctx, place) }); err != nil {
 		return err
 	}
 	n, err := a.openNode(a.ctx, c.Data, a.now)
@@ -94,10 +94,10 @@ func (c initCmd) Run(a *app) (err error) {
 		return err
 	}
 	if c.JSON {
-		return a.printJSON(map[string]string{"origin": place.Origin, "keys": place.path(place.Keys), "guard": place.path(place.Guard), "policy": place.path(place.Policy), "data": c.Data, "person": c.AdminID, "token": secret, "token_id": t.ID, "link": "/link#" + link})
+		return a.printJSON(map[string]string{"origin": place.Origin, "keys": place.path(place.Keys), "guard": a.guardPlace(place), "policy": place.path(place.Policy), "data": c.Data, "person": c.AdminID, "token": secret, "token_id": t.ID, "link": "/link#" + link})
 	}
 	a.printf("Nhật ký minh bạch %s: khóa ở %s (sao lưu riêng, giữ kín), bản đối chiếu ở %s (tốt nhất ở đĩa khác, không đưa vào bản sao lưu).\n",
-		"Transparency log %s: keys in %s (back them up apart, keep them secret), guard %s (best on another disk, in no backup).\n", place.Origin, place.path(place.Keys), place.path(place.Guard))
+		"Transparency log %s: keys in %s (back them up apart, keep them secret), guard %s (best on another disk, in no backup).\n", place.Origin, place.path(place.Keys), a.guardPlace(place))
 	a.printf("Đã tạo sổ ở %s, quản trị viên %s (%s).\nToken (chỉ hiển thị một lần): %s\nĐăng nhập lần đầu, một lần, trước %s: mở /link#%s trên máy chủ.\n\nChạy: %s serve --data %s\n",
 		"Created a ledger in %s, administrator %s (%s).\nToken (shown once): %s\nFirst sign-in, once, before %s: open /link#%s at the server.\n\nRun: %s serve --data %s\n", c.Data, c.Admin, c.AdminID, secret, until.ExpiresAt.In(domain.HoChiMinh).Format("15:04 02/01/2006"), link, program(), shellQuote(c.Data))
 	return nil

@@ -139,7 +139,7 @@ func (i *inspection) state(ctx context.Context) (ui.IntegrityState, error) {
 	if i.proof == nil {
 		return s, nil
 	}
-	s.Origin, s.Second, s.Policy = i.place.Origin, i.place.path(i.place.Guard), i.proof.Policy().String()
+	s.Origin, s.Second, s.Policy = i.place.Origin, i.a.guardPlace(i.place), i.proof.Policy().String()
 	if err := i.proof.Trouble(); err != nil {
 		s.Trouble = err.Error()
 	}
@@ -172,14 +172,14 @@ func (i *inspection) second(ctx context.Context, s *ui.IntegrityState) error {
 	}
 	tree := i.proof.signs.tree
 	i.signedAt(ctx, tree, s)
-	r := &evidenceReader{place: i.place, policy: i.proof.policy, tree: tree}
+	r := i.a.comparing(i.place, i.proof.policy, tree)
 	if err := r.checkGuard(ctx); err != nil && ctx.Err() == nil {
 		s.SecondSays = err.Error()
 	}
 	return ctx.Err()
 }
 
-func (i *inspection) signedAt(ctx context.Context, tree *treestore.Store, s *ui.IntegrityState) {
+func (i *inspection) signedAt(ctx context.Context, tree tree, s *ui.IntegrityState) {
 	if latest, ok, err := tree.Latest(ctx); err == nil && ok {
 		s.SignedAt = latest.SignedAt
 	}

@@ -90,7 +90,7 @@ func (c keyFinishCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := overlapped(p, old.VerifierKey, successor.VerifierKey); err != nil {
+	if err := a.overlapped(p, old.VerifierKey, successor.VerifierKey); err != nil {
 		return err
 	}
 	retired := filepath.Join(p.path(p.Keys), fmt.Sprintf("log-%08x.retired", old.ID))
@@ -113,10 +113,10 @@ func (c keyFinishCmd) Run(a *app) error {
 
 // overlapped refuses to finish before the newest checkpoint carries both signatures: whoever knows the old key alone must
 // be able to follow the log to the new one.
-func overlapped(p evidencePlace, old, successor transparency.VerifierKey) error {
-	b, err := os.ReadFile(p.path(p.Guard))
+func (a *app) overlapped(p evidencePlace, old, successor transparency.VerifierKey) error {
+	b, err := a.lastSigned(a.ctx, p)
 	if err != nil {
-		return fmt.Errorf("evidence: the guard: %w", err)
+		return err
 	}
 	n, err := transparency.ParseNote(b)
 	if err == nil {

@@ -22,6 +22,7 @@ import (
 const (
 	logURLKey      = "log_url"
 	postgresURLKey = "postgres_url"
+	guardURLKey    = "guard_url"
 )
 
 // server is the connection string of a server, "" when the data directory holds what would be there.
@@ -153,7 +154,7 @@ func (a *app) whenThere(ctx context.Context, open func() error) error {
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := open()
 		passing := errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, appstate.ErrUnavailable) || postgres.Transient(err)
-		if !passing || a.server(logURLKey)+a.server(postgresURLKey) == "" {
+		if !passing || a.server(logURLKey)+a.server(postgresURLKey)+a.server(guardURLKey) == "" {
 			return err
 		}
 		a.logger.Warn("a server cannot be reached, trying again", zap.Duration("in", wait), zap.Error(err))

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,14 +23,17 @@ import (
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/esdb/esdbtest"
 	"github.com/answerable-ledger/answerable/internal/pgtest"
+	"github.com/answerable-ledger/answerable/transparency"
+	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
 // farm is a ledger on servers, and the processes that serve it.
 type farm struct {
 	log      *esdbtest.Server
 	database *pgtest.Server
+	guard    *pgtest.Server // of the second copy of the last signed checkpoint
 	env      []string
-	data     string // the directory with the keys and the tree of the evidence
+	data     string // the directory with the keys
 	app      *app
 	province province
 	secret   string // of a filer's token
@@ -48,10 +53,10 @@ func newFarmOn(t *testing.T, database *pgtest.Server) *farm {
 		t.Fatal(err)
 	}
 	t.Cleanup(log.Close)
-	f := &farm{log: log, database: database, data: t.TempDir()}
-	logURL, databaseURL := log.URL(), f.database.Database(t)
-	f.env = []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + logURL, "ANSWERABLE_POSTGRES_URL=" + databaseURL}
-	f.app = &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, settings: &settings{values: map[string]string{logURLKey: logURL, postgresURLKey: databaseURL}}}
+	f := &farm{log: log, database: database, guard: pgtest.Start(t), data: t.TempDir()}
+	logURL, databaseURL, guardURL := log.URL(), f.database.Database(t), f.guard.Database(t)
+	f.env = []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + logURL, "ANSWERABLE_POSTGRES_URL=" + databaseURL, "ANSWERABLE_GUARD_URL=" + guardURL}
+	f.app = &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, settings: &settings{values: map[string]string{logURLKey: logURL, postgresURLKey: databaseURL, guardURLKey: guardURL}}}
 	var made struct {
 		Token string `json:"token"`
 	}
@@ -99,6 +104,28 @@ func (f *farm) run(t *testing.T, args ...string) string {
 
 // serve starts a process with a data directory of its own, in which it keeps nothing.
 func (f *farm) serve(t *testing.T) *serverProcess { return startServer(t, t.TempDir(), f.env...) }
+
+// keys is a data directory with what another server is given: the keys, the policy and what names them.
+func (f *farm) keys(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, keysDir), os.DirFS(filepath.Join(f.data, keysDir))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{evidenceFile, policyFile} {
+		if err := copyFile(filepath.Join(f.data, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := os.ReadDir(filepath.Join(dir, keysDir))
+	for _, k := range keys {
+		err = errors.Join(err, os.Chmod(filepath.Join(dir, keysDir, k.Name()), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
 
 // yesterday issues a regime whose only day was opened in time and has not been closed since.
 func (f *farm) yesterday(t *testing.T, id domain.RegimeID) (domain.RegimeID, domain.Date) {
@@ -282,14 +309,16 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	f.sound(t, 40)
 }
 
-// Given two processes with the keys of one log, then one of them signs and the other hands out what it made; when the first
-// is killed the second signs, and signs again after PostgreSQL took the lock from it. A third, without keys, only records.
+// Given two processes that share no disk and have the keys of one log, then one of them signs and the other hands out what it
+// made; when the first is killed the second signs, and signs again after PostgreSQL took the lock from it and after the
+// guard's server was away. A third, without keys, only records. No part of the evidence but the keys is left on a disk.
 func TestOneProcessSigns(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
-	first := startServer(t, f.data, f.env...)
+	first := startServer(t, f.keys(t), f.env...)
 	until(t, "the first process signs", f.signs(t, first))
-	second := startServer(t, f.data, f.env...)
+	others := f.keys(t)
+	second := startServer(t, others, f.env...)
 	until(t, "the second is ready", f.ready(t, second))
 	if f.signs(t, second)() {
 		t.Error("both sign")
@@ -322,10 +351,118 @@ func TestOneProcessSigns(t *testing.T) {
 		e := f.evidence(t, second)
 		return e.Entries > 0 && e.Signed == e.Entries && e.Problem == ""
 	})
+
+	f.guard.Stop()
+	before := f.evidence(t, second).Signed
+	code, said := f.get(t, second, "/v1/evidence")
+	if code != http.StatusOK {
+		t.Errorf("while the guard's server is away the evidence says %d: %s", code, said)
+	}
+	f.yesterday(t, "late") // recorded meanwhile
+	f.guard.Run(t)
+	until(t, "what was recorded meanwhile is signed", func() bool {
+		e := f.evidence(t, second)
+		return e.Signed > before && e.Signed == e.Entries && e.Problem == ""
+	})
 	second.stop(t)
 	without.stop(t)
-	f.run(t, "verify", "--data", f.data)
+	f.run(t, "verify", "--data", f.keys(t))
 	f.sound(t, 40)
+	left, err := filepath.Glob(filepath.Join(others, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range left {
+		if !slices.Contains([]string{evidenceFile, policyFile, keysDir, verifiedFile}, filepath.Base(name)) {
+			t.Errorf("%s is left on the disk", name)
+		}
+	}
+}
+
+// Given a ledger whose tree and guard are files, when it is moved to servers, then the same tree is made there from the log,
+// checkpoints and cosignatures come along, the files are set aside, and nothing signs with them any more.
+func TestTheEvidenceMovesToServers(t *testing.T) {
+	t.Parallel()
+	log, err := esdbtest.Start(esdbtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(log.Close)
+	f := &farm{log: log, data: filepath.Join(t.TempDir(), "ledger"), env: []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + log.URL()}}
+	f.run(t, "init", "--data", f.data, "--admin", "Nguyễn Văn A")
+	place, _, err := readEvidence(f.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigned := cosign(t, place)
+	databaseURL, guardURL := pgtest.Start(t).Database(t), pgtest.Start(t).Database(t)
+	was, env := f.env, append(slices.Clone(f.env), "ANSWERABLE_POSTGRES_URL="+databaseURL, "ANSWERABLE_GUARD_URL="+guardURL)
+	f.env = env
+	f.run(t, "rebuild", "--data", f.data, "--accept")
+	p := startServer(t, f.data, f.env...)
+	until(t, "the tree is moved", func() bool { _, err := os.Stat(filepath.Join(f.data, treeFile+".moved")); return err == nil })
+	p.stop(t)
+	sound := func(when string) {
+		f.run(t, "verify", "--data", f.data)
+		out := t.TempDir()
+		f.run(t, "export", "--data", f.data, "--log", out)
+		if history, err := os.ReadFile(filepath.Join(out, "history", "000")); err != nil || !strings.Contains(string(history), string(cosigned)) {
+			t.Errorf("%s the cosigned checkpoint is not in the history: %v\n%s", when, err, history)
+		}
+	}
+	sound("after the move")
+	for _, name := range []string{filepath.Join(f.data, treeFile), filepath.Join(f.data, leavesFile), place.path(place.Guard)} {
+		if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", name, err)
+		}
+	}
+	f.run(t, "rebuild", "--data", f.data, "--tree") // carries over what only the tree in the database holds
+	sound("made again")
+	// With the former settings nothing signs: the guard is not in its file any more.
+	var errs strings.Builder
+	if code := run(t.Context(), []string{"rebuild", "--data", f.data, "--tree"}, was, stdio{strings.NewReader(""), io.Discard, &errs}); code == 0 || !strings.Contains(errs.String(), "missing") {
+		t.Errorf("with the former settings: %d %s", code, errs.String())
+	}
+	// A guard on the tree's own server is refused.
+	errs.Reset()
+	same := append(slices.Clone(was), "ANSWERABLE_POSTGRES_URL="+databaseURL, "ANSWERABLE_GUARD_URL="+databaseURL)
+	if code := run(t.Context(), []string{"rebuild", "--data", f.data, "--tree"}, same, stdio{strings.NewReader(""), io.Discard, &errs}); code == 0 || !strings.Contains(errs.String(), "name one server") {
+		t.Errorf("a guard on the tree's server: %d %s", code, errs.String())
+	}
+}
+
+// cosign has a witness sign the newest checkpoint of a directory's tree, and names it in the policy; it gives the signature's line.
+func cosign(t *testing.T, place evidencePlace) []byte {
+	t.Helper()
+	key, err := transparency.NewSigningKey("witness.example/w", transparency.AlgCosignatureV1, newDemoBytes("witness"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := os.ReadFile(place.path(place.Policy))
+	if err == nil {
+		err = os.WriteFile(place.path(place.Policy), append(policy, "witness w "+key.VerifierKey.String()+"\n"...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := treestore.Open(t.Context(), place.treeOptions(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest, _, err := tree.Latest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := key.Cosign(latest.Note.Text, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := transparency.Note{Text: latest.Note.Text, Signatures: []transparency.Signature{s}}
+	if err := errors.Join(tree.SaveCheckpoint(t.Context(), n, time.Now()), tree.Close()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(n.Marshal())), "\n")
+	return []byte(lines[len(lines)-1])
 }
 
 // Given a server under load, when PostgreSQL is restarted, crashes, and the log's server is away for longer than its client

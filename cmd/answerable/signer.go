@@ -21,10 +21,10 @@ import (
 	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
-// signer is a server's part in the evidence. Of the processes that share a PostgreSQL, and a directory with the keys and the
-// tree, one signs: the one that holds a lock of the database. The others hand out what it made, and one of them goes on when
-// it dies. The lock of the guard, which belongs to the directory, keeps a process that lost its connection and does not know
-// yet from signing beside the next. It is api.Evidence, whoever signs.
+// signer is a server's part in the evidence. Of the processes that share a PostgreSQL, which holds the tree, and have the
+// keys, one signs: the one that holds a lock of the database. The others hand out what it made, and one of them goes on when
+// it dies. A process that lost its connection and does not know yet is kept from signing beside the next by the tree and by
+// the guard: each belongs to whoever opened it last. It is api.Evidence, whoever signs.
 type signer struct {
 	a       *app
 	n       *node
@@ -41,8 +41,8 @@ type signer struct {
 }
 
 // readAgain is how often a process that does not sign looks at how far the tree has come: a receipt that it gives for what
-// came later says that the event is recorded, and no more. Chosen: the index of the tree is made anew each time.
-const readAgain = time.Minute
+// came later says that the event is recorded, and no more. Chosen: as often as checkpoints are signed.
+const readAgain = time.Second
 
 // errNotHere: evidence is asked for before there is any.
 var errNotHere = fmt.Errorf("the transparency log cannot be read yet: %w", eventlog.ErrUnavailable)
@@ -63,15 +63,17 @@ func (a *app) openSigner(ctx context.Context, n *node) (_ *signer, err error) {
 	if s.place == "" {
 		return s, s.begin(ctx)
 	}
-	// The lock is given back at once: run takes it again, as does whoever is quicker.
-	ran, err := postgres.IfAlone(ctx, s.place, postgres.LockSigner, "signer", func(ctx context.Context) error {
-		defer s.end()
-		return s.begin(ctx)
+	err = a.whenThere(ctx, func() error {
+		// The lock is given back at once: run takes it again, as does whoever is quicker.
+		ran, err := postgres.IfAlone(ctx, s.place, postgres.LockSigner, "signer", func(ctx context.Context) error {
+			return errors.Join(s.begin(ctx), s.end())
+		})
+		if !ran && err == nil || errors.Is(err, eventlog.ErrInUse) {
+			a.logger.Info("another process signs for the transparency log; this one goes on when it ends", zap.String("data", n.dir))
+			return nil
+		}
+		return err
 	})
-	if !ran || errors.Is(err, eventlog.ErrInUse) {
-		a.logger.Info("another process signs for the transparency log; this one goes on when it ends", zap.String("data", n.dir))
-		err = nil
-	}
 	return s, err
 }
 
@@ -85,6 +87,9 @@ func (s *signer) begin(ctx context.Context) error {
 		err = e.seq.CatchUp(ctx)
 	}
 	if err == nil {
+		err = s.a.takeTreeFile(ctx, e.place, e.tree, e.policy)
+	}
+	if err == nil {
 		// Before the first signature with it: a key that was made while the former process ran could not be recorded then.
 		_, err = recordLogKeys(ctx, s.n.ledger, e.place, domain.System)
 	}
@@ -96,6 +101,7 @@ func (s *signer) begin(ctx context.Context) error {
 	if s.reads != nil {
 		err = s.reads.tree.Close()
 	}
+	e.shared = s.place != ""
 	s.signs, s.reads, s.trouble = e, nil, nil
 	s.signing.Set(1)
 	return err
@@ -152,6 +158,8 @@ func (s *signer) term(ctx context.Context) error {
 	s.mu.RUnlock()
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	wg.Go(func() { e.atDeadlines(ctx, s.n.ledger, s.n.now, s.stepped) }) //nolint:errcheck // it ends with ctx alone
 	return e.run(ctx)
 }
@@ -204,7 +212,7 @@ func (s *signer) asking(ctx context.Context) (desk *receipts.Desk, release func(
 	return nil, nil, errNotHere
 }
 
-// look opens what another process made, again when it has grown old.
+// look opens what another process made, and looks how far that has come when it has grown old.
 func (s *signer) look(ctx context.Context) error {
 	s.mu.RLock()
 	fresh := s.signs != nil || s.reads != nil && time.Since(s.since) < readAgain
@@ -218,10 +226,12 @@ func (s *signer) look(ctx context.Context) error {
 		return nil
 	}
 	if s.reads != nil {
-		if err := s.reads.tree.Close(); err != nil {
-			return err
+		// Where another process may sign the tree is in the database. What the desk knows of it stays true: it only grows.
+		if err := s.reads.tree.(*treestore.Postgres).Refresh(ctx); err != nil {
+			return fmt.Errorf("%w (%w)", errNotHere, err)
 		}
-		s.reads = nil
+		s.since = time.Now()
+		return nil
 	}
 	r, err := s.a.openEvidenceReader(ctx, s.n.dir, s.n.log)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/transparency"
@@ -47,14 +46,14 @@ func (a *app) verifyEvidence(ctx context.Context, dir string, log eventlog.Log) 
 // checkGuard compares the second copy of the last signed checkpoint with the tree. It may be a step ahead of the
 // checkpoints kept, never of the entries: those were durable before it was signed.
 func (r *evidenceReader) checkGuard(ctx context.Context) error {
-	path := r.place.path(r.place.Guard)
+	path := r.guardShown
 	latest, signed, err := r.tree.Latest(ctx) // before the guard, which is swapped first: what is signed meanwhile is no disagreement
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(path)
+	b, err := r.lastSigned(ctx)
 	if err != nil {
-		return fmt.Errorf("evidence: the guard: %w", err)
+		return err
 	}
 	if len(b) == 0 {
 		if signed {
@@ -105,37 +104,59 @@ func (a *app) rebuildTree(ctx context.Context, dir string, log eventlog.Log) (er
 	if err != nil {
 		return err
 	}
-	guard, err := treestore.OpenGuard(p.path(p.Guard))
+	guard, err := a.openGuard(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, guard.Close()) }()
-	made := p.treeOptions(true)
-	made.Path += ".new"
-	if err := removeDatabase(made.Path); err != nil {
-		return err
-	}
-	tree, err := treestore.Open(ctx, made)
+	made, replace, err := a.remakeTree(ctx, p)
 	if err != nil {
 		return err
 	}
-	err = a.fillTree(ctx, p, tree, sequencer.Options{Log: log, Tree: tree, Guard: guard, Header: leafHeader, Salts: k.salt, Keys: k.sign, Retired: policy.LogKeys(), Clock: a.now}, policy)
-	if err = errors.Join(err, tree.Close()); err != nil {
-		return err
+	err = a.fillTree(ctx, p, made, sequencer.Options{Log: log, Tree: made, Guard: guard, Header: leafHeader, Salts: k.salt, Keys: k.sign, Retired: policy.LogKeys(), Clock: a.now}, policy)
+	if err != nil {
+		return errors.Join(err, made.Close())
 	}
-	if err := removeDatabase(filepath.Join(dir, treeFile)); err != nil {
-		return err
-	}
-	// The leaves first: without the database they are nothing, and the next start makes both again.
-	for _, suffix := range []string{treestore.LeavesSuffix, ""} {
-		if err := os.Rename(made.Path+suffix, filepath.Join(dir, treeFile)+suffix); err != nil {
-			return fmt.Errorf("evidence: %w", err)
-		}
-	}
-	return syncPath(dir)
+	return replace()
 }
 
-func (a *app) fillTree(ctx context.Context, p evidencePlace, tree *treestore.Store, o sequencer.Options, policy *transparency.Policy) error {
+// remakeTree makes an empty tree beside the one that is there; replace has it take that one's place, and closes it.
+func (a *app) remakeTree(ctx context.Context, p evidencePlace) (made tree, replace func() error, err error) {
+	o := p.treeOptions(true)
+	if place := a.server(postgresURLKey); place != "" {
+		o.Path = place
+		t, err := treestore.RemakePostgres(ctx, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return t, func() error { return t.Replace(ctx) }, nil
+	}
+	path := o.Path
+	o.Path += ".new"
+	if err := removeDatabase(o.Path); err != nil {
+		return nil, nil, err
+	}
+	if made, err = openTreeFile(ctx, o); err != nil {
+		return nil, nil, err
+	}
+	return made, func() error {
+		if err := made.Close(); err != nil {
+			return err
+		}
+		if err := removeDatabase(path); err != nil {
+			return err
+		}
+		// The leaves first: without the database they are nothing, and the next start makes both again.
+		for _, suffix := range []string{treestore.LeavesSuffix, ""} {
+			if err := os.Rename(o.Path+suffix, path+suffix); err != nil {
+				return fmt.Errorf("evidence: %w", err)
+			}
+		}
+		return syncPath(p.dir)
+	}, nil
+}
+
+func (a *app) fillTree(ctx context.Context, p evidencePlace, made tree, o sequencer.Options, policy *transparency.Policy) error {
 	s, err := sequencer.New(ctx, o)
 	if err != nil {
 		return err
@@ -143,49 +164,21 @@ func (a *app) fillTree(ctx context.Context, p evidencePlace, tree *treestore.Sto
 	if err := s.CatchUp(ctx); err != nil {
 		return err
 	}
-	old, err := treestore.Open(ctx, p.treeOptions(false))
-	if err != nil {
+	if err := a.takeTreeFile(ctx, p, made, policy); err != nil {
+		return err
+	}
+	old, err := a.openTree(ctx, p, false)
+	switch {
+	case errors.Is(err, eventlog.ErrUnavailable):
+		return err
+	case err != nil:
 		a.printf("Không đọc được cây cũ (%v): các mốc đã có nhân chứng trước đây bị mất, hãy lấy lại từ bản xuất.\n",
 			"The old tree cannot be read (%v): the cosignatures it held are lost here; an export may have them.\n", err)
 		return nil
 	}
 	defer old.Close() //nolint:errcheck // only read
-	for skip := int64(0); ; {
-		kept, err := old.Checkpoints(ctx, skip, 256)
-		if err != nil {
-			return err
-		}
-		for _, c := range kept {
-			j, err := policy.Judge(c.Note)
-			if err != nil || j.Size > tree.Size() {
-				a.printf("Bỏ qua mốc %d: %v\n", "Left out the checkpoint of size %d: %v\n", c.Size, err)
-				continue
-			}
-			root, err := tree.Root(ctx, j.Size)
-			if err != nil {
-				return err
-			}
-			if root != j.Root {
-				return fmt.Errorf("evidence: the checkpoint of size %d was signed for another tree:\n%s%w", c.Size, c.Note.Marshal(), transparency.ErrFork)
-			}
-			if err := tree.SaveCheckpoint(ctx, c.Note, c.SignedAt); err != nil {
-				return err
-			}
-		}
-		if skip += int64(len(kept)); len(kept) < 256 {
-			break
-		}
-	}
-	erased, err := old.Erasures(ctx)
-	if err != nil {
-		return err
-	}
-	for _, e := range erased {
-		if err := tree.Erase(ctx, e.Event, e.At, e.Reason); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = a.carryOver(ctx, old, made, policy)
+	return err
 }
 
 func removeDatabase(path string) error {

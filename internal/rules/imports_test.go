@@ -41,7 +41,7 @@ var imports = []row{
 		"keeps hashes, by the log's positions"},
 	{"transparency/witness", "transparency", "",
 		"a witness trusts nobody's ledger, so it links none"},
-	{"transparency/sequencer", "eventlog transparency transparency/treestore transparency/witness", "",
+	{"transparency/sequencer", "eventlog transparency transparency/treestore transparency/witness", "internal/pgtest",
 		"gives each event its leaf, the same for every store"},
 	{"transparency/receipts", "eventlog transparency transparency/treestore", "domain eventlog/sqlite transparency/sequencer",
 		"finds an event's entry; it is given who makes entries"},
