@@ -129,6 +129,35 @@ func FuzzConsistency(f *testing.F) {
 	})
 }
 
+// The history of checkpoints, which is also how notary remembers what it saw.
+func FuzzHistory(f *testing.F) {
+	receipt, _ := receiptSeed(f)
+	p, err := ParseProof(receipt)
+	if err != nil {
+		f.Fatal(err)
+	}
+	one := AppendHistory(nil, p.Checkpoint)
+	f.Add(one)
+	f.Add(AppendHistory(one, p.Checkpoint))
+	for _, s := range []string{"", "0\n", "00\n", "9223372036854775807\n", "-1\n", "5\na\n\n— "} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		notes, err := SplitHistory(b)
+		if err != nil {
+			refusedAsMalformed(t, err)
+			return
+		}
+		var again []byte
+		for _, n := range notes {
+			again = AppendHistory(again, n)
+		}
+		if !bytes.Equal(again, b) {
+			t.Fatalf("two spellings:\n%q\n%q", b, again)
+		}
+	})
+}
+
 func FuzzTilePath(f *testing.F) {
 	for _, s := range []string{"tile/0/000", "tile/entries/x001/234", "tile/8/x001/x234/067.p/8", "tile/0/000.p/0", "tile/0/x000/001", "tile/0/1", "", "tile/64/000", "tile/0/000.p/256"} {
 		f.Add(s)

@@ -191,19 +191,36 @@ func readOpenings(paths []string) (out []transparency.Opening, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", err, errUsage)
 			}
-			// A file may hold many, one after the other.
-			for d := json.NewDecoder(f); ; {
-				var o transparency.Opening
-				if err = d.Decode(&o); err != nil {
-					break
-				}
-				out = append(out, o)
-			}
+			some, err := decodeOpenings(f)
 			f.Close()
-			if !errors.Is(err, io.EOF) {
-				return nil, fmt.Errorf("%s, opening %d: %w: %w", file, len(out)+1, err, transparency.ErrMalformed)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
 			}
+			out = append(out, some...)
 		}
 	}
 	return out, nil
+}
+
+// readOpening reads a file of one opening.
+func readOpening(text []byte) (*transparency.Opening, error) {
+	o := new(transparency.Opening)
+	if err := json.Unmarshal(text, o); err != nil {
+		return nil, fmt.Errorf("opening: %w: %w", err, transparency.ErrMalformed)
+	}
+	return o, nil
+}
+
+// decodeOpenings reads a file of openings, which may hold many, one after the other.
+func decodeOpenings(r io.Reader) (out []transparency.Opening, err error) {
+	for d := json.NewDecoder(r); ; {
+		var o transparency.Opening
+		switch err := d.Decode(&o); {
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return nil, fmt.Errorf("opening %d: %w: %w", len(out)+1, err, transparency.ErrMalformed)
+		}
+		out = append(out, o)
+	}
 }

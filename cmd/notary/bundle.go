@@ -267,8 +267,7 @@ func (b *bundle) entries() error {
 			if err != nil {
 				return fail(err)
 			}
-			o.Opening = new(transparency.Opening)
-			if err := json.Unmarshal(text, o.Opening); err != nil {
+			if o.Opening, err = readOpening(text); err != nil {
 				return fail(err)
 			}
 			e.opening = o.Opening

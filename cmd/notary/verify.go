@@ -39,8 +39,7 @@ func (c *verifyCmd) Run(e *env) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", err, errUsage)
 		}
-		o.Opening = new(transparency.Opening)
-		if err := json.Unmarshal(b, o.Opening); err != nil {
+		if o.Opening, err = readOpening(b); err != nil {
 			return e.fault(fmt.Errorf("%s: %w", c.Opening, err))
 		}
 	}
