@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -396,38 +397,78 @@ func TestTheEvidenceMovesToServers(t *testing.T) {
 	}
 	cosigned := cosign(t, place)
 	databaseURL, guardURL := pgtest.Start(t).Database(t), pgtest.Start(t).Database(t)
-	was, env := f.env, append(slices.Clone(f.env), "ANSWERABLE_POSTGRES_URL="+databaseURL, "ANSWERABLE_GUARD_URL="+guardURL)
-	f.env = env
-	f.run(t, "rebuild", "--data", f.data, "--accept")
-	p := startServer(t, f.data, f.env...)
-	until(t, "the tree is moved", func() bool { _, err := os.Stat(filepath.Join(f.data, treeFile+".moved")); return err == nil })
-	p.stop(t)
+	files, database := f.env, append(slices.Clone(f.env), "ANSWERABLE_POSTGRES_URL="+databaseURL)
 	sound := func(when string) {
+		t.Helper()
 		f.run(t, "verify", "--data", f.data)
-		out := t.TempDir()
+		out := filepath.Join(t.TempDir(), "log")
 		f.run(t, "export", "--data", f.data, "--log", out)
 		if history, err := os.ReadFile(filepath.Join(out, "history", "000")); err != nil || !strings.Contains(string(history), string(cosigned)) {
 			t.Errorf("%s the cosigned checkpoint is not in the history: %v\n%s", when, err, history)
 		}
+		f.notary(t, "audit", out, "--policy", place.path(place.Policy), "--state", t.TempDir())
 	}
-	sound("after the move")
-	for _, name := range []string{filepath.Join(f.data, treeFile), filepath.Join(f.data, leavesFile), place.path(place.Guard)} {
-		if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is still there: %v", name, err)
+	gone := func(when string, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s %s is still there: %v", when, name, err)
+			}
 		}
 	}
+	refused := func(env []string, want string) {
+		t.Helper()
+		var errs strings.Builder
+		if code := run(t.Context(), []string{"rebuild", "--data", f.data, "--tree"}, env, stdio{strings.NewReader(""), io.Discard, &errs}); code == 0 || !strings.Contains(errs.String(), want) {
+			t.Errorf("want a refusal that says %q: %d %s", want, code, errs.String())
+		}
+	}
+
+	f.env = database // the guard stays in its file
+	f.run(t, "rebuild", "--data", f.data, "--accept")
+	p := startServer(t, f.data, f.env...)
+	until(t, "the tree is moved", func() bool { _, err := os.Stat(filepath.Join(f.data, treeFile+".moved")); return err == nil })
+	refused(f.env, "another process signs") // a command gives way to the server
+	p.stop(t)
+	sound("moved")
+	gone("moved", filepath.Join(f.data, treeFile), filepath.Join(f.data, leavesFile))
+
+	refused(append(slices.Clone(database), "ANSWERABLE_GUARD_URL="+databaseURL), "name one server")
+	f.env = append(slices.Clone(database), "ANSWERABLE_GUARD_URL="+guardURL)
 	f.run(t, "rebuild", "--data", f.data, "--tree") // carries over what only the tree in the database holds
 	sound("made again")
-	// With the former settings nothing signs: the guard is not in its file any more.
-	var errs strings.Builder
-	if code := run(t.Context(), []string{"rebuild", "--data", f.data, "--tree"}, was, stdio{strings.NewReader(""), io.Discard, &errs}); code == 0 || !strings.Contains(errs.String(), "missing") {
-		t.Errorf("with the former settings: %d %s", code, errs.String())
+	gone("made again", place.path(place.Guard))
+	refused(files, "missing") // with the former settings nothing signs
+
+	f.run(t, "key", "begin", "--data", f.data)
+	p = startServer(t, f.data, f.env...)
+	until(t, "both keys have signed", func() bool {
+		return run(t.Context(), []string{"key", "finish", "--data", f.data}, f.env, stdio{strings.NewReader(""), io.Discard, io.Discard}) == 0
+	})
+	p.stop(t)
+	f.run(t, "rebuild", "--data", f.data, "--verify")
+	var first struct {
+		ID string `json:"id"`
 	}
-	// A guard on the tree's own server is refused.
-	errs.Reset()
-	same := append(slices.Clone(was), "ANSWERABLE_POSTGRES_URL="+databaseURL, "ANSWERABLE_GUARD_URL="+databaseURL)
-	if code := run(t.Context(), []string{"rebuild", "--data", f.data, "--tree"}, same, stdio{strings.NewReader(""), io.Discard, &errs}); code == 0 || !strings.Contains(errs.String(), "name one server") {
-		t.Errorf("a guard on the tree's server: %d %s", code, errs.String())
+	line, _, _ := strings.Cut(f.run(t, "export", "--data", f.data), "\n")
+	if err := json.Unmarshal([]byte(line), &first); err != nil {
+		t.Fatal(err)
+	}
+	receipt := filepath.Join(t.TempDir(), "receipt.tlog-proof")
+	f.run(t, "receipt", "--data", f.data, "--event", first.ID, "-o", receipt)
+	f.notary(t, "verify", receipt, "--policy", place.path(place.Policy), "--forget")
+	sound("with another key")
+}
+
+// notary runs the outsider's program.
+func (f *farm) notary(t *testing.T, args ...string) {
+	t.Helper()
+	path, err := notaryProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {
+		t.Errorf("notary %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
