@@ -1,12 +1,16 @@
 package treestore
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -25,6 +29,8 @@ type leafFile struct {
 	path string
 	f    *os.File // nil: it is not there
 	buf  []byte   // the writer's
+	// rooms are lent to readers of single leaves: a run's are a hundred kilobytes, of which they keep one.
+	rooms sync.Pool
 }
 
 // writeBytes is how much is handed to the system at once.
@@ -110,7 +116,32 @@ func (l *leafFile) write(at int64, entries []Entry) error {
 	return nil
 }
 
-// fill reads the leaves of a run, with their lengths between them.
+// one reads a single leaf of a run.
+func (l *leafFile) one(r run, n int64, i int) ([]byte, error) {
+	room, _ := l.rooms.Get().(*[]byte)
+	if room == nil {
+		room = new([]byte)
+	}
+	defer l.rooms.Put(room)
+	r.leaves = *room
+	err := l.fill(&r, n)
+	if *room = r.leaves; err != nil {
+		return nil, err
+	}
+	for rest := r.leaves; len(rest) >= 2; i-- {
+		length := int(binary.BigEndian.Uint16(rest))
+		if rest = rest[2:]; length > len(rest) {
+			break
+		}
+		if i == 0 {
+			return bytes.Clone(rest[:length]), nil
+		}
+		rest = rest[length:]
+	}
+	return nil, fmt.Errorf("run %d: its leaf %d is not in its bytes: %w", n, i, eventlog.ErrDamaged)
+}
+
+// fill reads the leaves of a run, with their lengths between them, into the room it has or a new one.
 func (l *leafFile) fill(r *run, n int64) error {
 	end := r.start + r.bytes
 	if r.start < 0 || r.bytes < 0 || r.bytes > runLength*(2+transparency.MaxLeafBytes) {
@@ -119,7 +150,7 @@ func (l *leafFile) fill(r *run, n int64) error {
 	if l.f == nil {
 		return fmt.Errorf("run %d: %w", n, l.lost(end))
 	}
-	r.leaves = make([]byte, r.bytes)
+	r.leaves = slices.Grow(r.leaves[:0], int(r.bytes))[:r.bytes]
 	read, err := l.f.ReadAt(r.leaves, r.start)
 	switch {
 	case int64(read) == r.bytes:

@@ -103,12 +103,21 @@ func (s *Store) Entries(ctx context.Context, lo, hi int64) (entries []Entry, err
 }
 
 // Leaf gives one leaf and its place in the event log.
-func (s *Store) Leaf(ctx context.Context, index int64) ([]byte, eventlog.Position, error) {
-	e, err := s.Entries(ctx, index, index+1)
-	if err != nil {
-		return nil, eventlog.Position{}, err
-	}
-	return e[0].Leaf, e[0].Position, nil
+func (s *Store) Leaf(ctx context.Context, index int64) (leaf []byte, at eventlog.Position, err error) {
+	err = s.read(ctx, func(c *sqlite.Conn) error {
+		n, i := index/runLength, int(index%runLength)
+		r, err := readRun(c, n)
+		if err != nil {
+			return err
+		}
+		if len(r.places) < (i+1)*placeBytes {
+			return fmt.Errorf("run %d holds %d bytes of places, leaf %d wants %d: %w", n, len(r.places), index, (i+1)*placeBytes, eventlog.ErrDamaged)
+		}
+		at = placeAt(r.places, i)
+		leaf, err = s.leaves.one(r, n, i)
+		return err
+	})
+	return leaf, at, wrap(err, "read leaf %d", index)
 }
 
 // Index finds the leaf of the event at a position of the event log. found is false when it is not in the tree (yet).
