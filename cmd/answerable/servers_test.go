@@ -277,8 +277,9 @@ func (f *farm) sound(t *testing.T, units int) {
 	}
 }
 
-// Given two processes that serve one ledger, when the one that leads is killed, then the other closes the days and keeps
-// the views within seconds; nothing is recorded twice, and a third finds all of it.
+// Given two processes that serve one ledger, when the one that leads is killed under load, then the other closes the days and
+// keeps the views within seconds, and its readers are answered all the while; nothing is recorded twice, a third finds all of
+// it, and none has left anything on a disk of its own.
 func TestAnotherServerTakesOver(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
@@ -293,6 +294,10 @@ func TestAnotherServerTakesOver(t *testing.T) {
 
 	// The one that leads has looked for days to close by now, and looks again in a minute.
 	regime, date := f.yesterday(t, "late")
+	reader := f.signIn(t, second)
+	filed := make(chan struct{})
+	go func() { f.fileAll(t, 20, 40, first, second); close(filed) }()
+	read := reader.reads(t, filed)
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -300,15 +305,24 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	until(t, "the second process leads", f.leads(t, second))
 	until(t, "the day is closed", func() bool { return f.closed(t, regime, date) })
 	t.Logf("taken over, and the day closed, %s after the kill", time.Since(killed).Round(time.Millisecond))
-	f.fileAll(t, 20, 40, second)
+	<-filed
+	<-read
 
 	third := f.serve(t)
 	f.fileAll(t, 0, 40, third) // repeats of requests that the other processes answered
 	second.stop(t)
 	until(t, "the third process leads", f.leads(t, third))
 	third.stop(t)
+	for _, s := range []*serverProcess{first, second, third} {
+		if left, err := os.ReadDir(s.data()); err != nil || len(left) > 0 {
+			t.Errorf("a process left %v in its directory, %v", left, err)
+		}
+	}
 	f.sound(t, 40)
 }
+
+// data is the process's data directory, as its command line says.
+func (s *serverProcess) data() string { return s.cmd.Args[slices.Index(s.cmd.Args, "--data")+1] }
 
 // Given two processes that share no disk and have the keys of one log, then one of them signs and the other hands out what it
 // made; when the first is killed the second signs, and signs again after PostgreSQL took the lock from it and after the
