@@ -288,7 +288,57 @@ func (p *Postgres) Latest(ctx context.Context) (latest Signed, ok bool, err erro
 
 // Receipt is Store.Receipt.
 func (p *Postgres) Receipt(ctx context.Context, index int64, policy *transparency.Policy) (transparency.Proof, error) {
-	return receipt(ctx, p, &p.met, index, policy)
+	return receipt(ctx, pgProving{p, index}, &p.met, index, policy)
+}
+
+// pgProving reads what proves one leaf in one question to the server, not in one for each tile.
+type pgProving struct {
+	*Postgres
+	index int64
+}
+
+func (r pgProving) Hashes(ctx context.Context, size int64) tlog.HashReader {
+	found, err := r.tiles(ctx, size)
+	return transparency.HashReader(size, func(t transparency.TileID) ([]byte, error) {
+		if b := found[[2]int64{int64(t.Level), t.N}]; len(b) >= t.Width*tlog.HashSize {
+			return b[:t.Width*tlog.HashSize], nil
+		}
+		if err != nil {
+			return nil, pgWrap(err, "read the tiles of leaf %d", r.index)
+		}
+		return r.Tile(ctx, t)
+	})
+}
+
+// tiles gives, by level and number, those above the leaf and those at the end of the tree: between them lie all hashes of a
+// proof.
+func (r pgProving) tiles(ctx context.Context, size int64) (map[[2]int64][]byte, error) {
+	var args []any
+	for level := 0; size>>(level*transparency.TileHeight) > 0; level++ {
+		last := (size>>(level*transparency.TileHeight) - 1) / transparency.TileWidth
+		args = append(args, int64(level), last)
+		if above := r.index >> ((level + 1) * transparency.TileHeight); above < last {
+			args = append(args, int64(level), above)
+		}
+	}
+	if len(args) == 0 {
+		return nil, nil
+	}
+	rows, err := r.reads.QueryContext(ctx, `SELECT level, n, hashes FROM tile WHERE (level, n) IN (`+pgValues(len(args)/2, 2)+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := map[[2]int64][]byte{}
+	for rows.Next() {
+		var at [2]int64
+		var hashes []byte
+		if err := rows.Scan(&at[0], &at[1], &hashes); err != nil {
+			return nil, err
+		}
+		found[at] = hashes
+	}
+	return found, rows.Err()
 }
 
 // Erase notes that the salts of an event must not be derived any more, as Store.Erase does.
