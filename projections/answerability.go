@@ -235,7 +235,7 @@ func (r *reader) answer(x row) (AnswerRecord, error) {
 	c := shown[0]
 	var answers string
 	var entries []entry
-	err = r.query(`SELECT answerability, history FROM {obligation} WHERE id = ?`, []any{int64(x.id)}, func(rows *sql.Rows) error {
+	err = r.point(`SELECT answerability, history FROM {obligation} WHERE id = ?`, []any{int64(x.id)}, func(rows *sql.Rows) error {
 		var history string
 		if err := rows.Scan(&answers, &history); err != nil {
 			return err

@@ -15,7 +15,13 @@ func (r *reader) knownRegime(id domain.RegimeID) error {
 	if id == "" {
 		return nil
 	}
+	if r.g.fixed.isRegime(id) {
+		return nil
+	}
 	there, err := r.there(`SELECT 1 FROM {regime} WHERE regime = ?`, string(id))
+	if there {
+		r.g.fixed.keepRegime(id)
+	}
 	if err == nil && !there {
 		err = domain.Refuse(domain.NotFound, domain.CodeRegimeUnknown, "/regime", "regime", string(id))
 	}

@@ -83,6 +83,7 @@ func (v *Views) askOf(ctx context.Context, g *generation, asOf domain.Date, know
 		return At{}, g.unusable
 	}
 	defer v.reads.took()()
+	g.statements.prepare(ctx, g.read)
 	tx, err := g.read.BeginTx(ctx, nil)
 	if err != nil {
 		return At{}, fmt.Errorf("projections: read: %w", err)
@@ -90,11 +91,14 @@ func (v *Views) askOf(ctx context.Context, g *generation, asOf domain.Date, know
 	defer func() { _ = tx.Rollback() }() // it wrote nothing
 	r := &reader{ctx: ctx, tx: tx, g: g, v: v, known: knownAt(known), asOf: asOf,
 		units: map[int64]*readUnit{}, codes: map[domain.UnitCode]int64{}, offices: map[domain.UnitCode]domain.Office{}, persons: map[domain.PersonID]PersonRef{}}
-	if r.position, err = g.position(ctx, tx); err != nil {
+	var parked int
+	if r.position, parked, err = g.standing(ctx, r.prepared()); err != nil {
 		return At{}, err
 	}
-	if r.parked, err = parkedRows(ctx, tx, g); err != nil {
-		return At{}, err
+	if parked > 0 {
+		if r.parked, err = parkedRows(ctx, tx, g); err != nil {
+			return At{}, err
+		}
 	}
 	r.parked = slices.DeleteFunc(r.parked, func(p *parkedRow) bool { return p.known > r.known })
 	if err := question(r); err != nil {
@@ -105,6 +109,19 @@ func (v *Views) askOf(ctx context.Context, g *generation, asOf domain.Date, know
 
 func (r *reader) query(query string, args []any, scan func(*sql.Rows) error) error {
 	rows, err := r.tx.QueryContext(r.ctx, r.g.sql(query), args...)
+	return scanned(rows, err, scan)
+}
+
+// point is query for what every question asks in the same words, by keys: the database reads and plans it once for each
+// connection.
+func (r *reader) point(query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := r.prepared().QueryContext(r.ctx, r.g.sql(query), args...)
+	return scanned(rows, err, scan)
+}
+
+func (r *reader) prepared() prepared { return prepared{r.tx, &r.g.statements} }
+
+func scanned(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 	if err != nil {
 		return fmt.Errorf("projections: read: %w", err)
 	}
@@ -123,14 +140,22 @@ func (r *reader) loadForms() error {
 	if r.forms != nil {
 		return nil
 	}
+	var ok bool
+	if r.forms, r.formByN, ok = r.g.fixed.formsBefore(r.position.numbers.form); ok {
+		return nil
+	}
 	r.forms, r.formByN = map[domain.FormID]int64{}, map[int64]domain.FormID{}
-	return r.query(`SELECT n, form FROM {form}`, nil, func(rows *sql.Rows) error {
+	err := r.query(`SELECT n, form FROM {form}`, nil, func(rows *sql.Rows) error {
 		var n int64
 		var f domain.FormID
 		err := rows.Scan(&n, &f)
 		r.forms[f], r.formByN[n] = n, f
 		return err
 	})
+	if err == nil {
+		r.g.fixed.keepForms(r.position.numbers.form, r.forms, r.formByN)
+	}
+	return err
 }
 
 // loadUnits reads units by their numbers.
@@ -156,7 +181,11 @@ func (r *reader) loadUnits(ns ...int64) error {
 // every row.
 func (r *reader) unitsWhere(where string, args []any) error {
 	var changed []any
-	err := r.query(`SELECT n, code, next FROM {unit} WHERE `+where, args, func(rows *sql.Rows) error {
+	ask := r.query
+	if len(args) == 1 {
+		ask = r.point
+	}
+	err := ask(`SELECT n, code, next FROM {unit} WHERE `+where, args, func(rows *sql.Rows) error {
 		u := &readUnit{}
 		var next int
 		if err := rows.Scan(&u.n, &u.code, &next); err != nil {
@@ -276,7 +305,7 @@ func (r *reader) office(unit domain.UnitCode) (domain.Office, error) {
 		return o, nil
 	}
 	var o domain.Office
-	err := r.query(`SELECT doc FROM {office} WHERE unit = ?`, []any{string(unit)}, func(rows *sql.Rows) error {
+	err := r.point(`SELECT doc FROM {office} WHERE unit = ?`, []any{string(unit)}, func(rows *sql.Rows) error {
 		var doc string
 		err := rows.Scan(&doc)
 		if err == nil {
@@ -294,7 +323,7 @@ func (r *reader) person(id domain.PersonID) (PersonRef, error) {
 		return p, nil
 	}
 	ref := PersonRef{ID: id, Name: string(id)}
-	err := r.query(`SELECT doc FROM {person} WHERE person = ?`, []any{string(id)}, func(rows *sql.Rows) error {
+	err := r.point(`SELECT doc FROM {person} WHERE person = ?`, []any{string(id)}, func(rows *sql.Rows) error {
 		var doc string
 		if err := rows.Scan(&doc); err != nil {
 			return err
@@ -324,7 +353,7 @@ func (r *reader) days(regime domain.RegimeID, from, to domain.Date) ([]*dayRow, 
 			where, args = where+" AND "+c.column, append(args, c.value)
 		}
 	}
-	return daysOf(r.ctx, r.tx, r.g, where+` ORDER BY date, n`, args...)
+	return daysOf(r.ctx, r.prepared(), r.g, where+` ORDER BY date, n`, args...)
 }
 
 // notDeterminable is the instant from which a unit's rows are not to be trusted; false while they are.
@@ -393,14 +422,12 @@ func (r *reader) each(q rowsQuery, yield func(row) (bool, error)) error {
 	return nil
 }
 
-// idsOf is the condition that a row is one of a unit's on a day. Its forms are few: the key finds them one by one.
-func (r *reader) idsOf(day *dayRow, unit int64) string {
-	var ids []string
+// ofUnit is the condition that a row is one of a unit's on a day. Its forms are few: the key finds them one by one.
+func (r *reader) ofUnit(day *dayRow, unit int64) (condition string, ids []any) {
 	for n := range r.formByN {
-		ids = append(ids, strconv.FormatInt(int64(newSlotID(day.n, n, unit)), 10))
+		ids = append(ids, int64(newSlotID(day.n, n, unit)))
 	}
-	slices.Sort(ids)
-	return `id IN (` + strings.Join(ids, ",") + `)`
+	return `id IN ` + questionMarks(len(ids), 1), ids
 }
 
 // within walks through the obligations of a day within a range of ids. It reads some at a time, so that yield may ask for
@@ -409,9 +436,10 @@ func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status
 	if err := r.loadTree(); err != nil {
 		return false, err
 	}
-	where, args := ` WHERE id >= ? AND id < ?`, []any{nil, int64(to)}
+	where, args, ask := ` WHERE id >= ? AND id < ?`, []any{nil, int64(to)}, r.query
 	if unit != 0 {
-		where += ` AND ` + r.idsOf(day, unit)
+		theirs, ids := r.ofUnit(day, unit)
+		where, args, ask = where+` AND `+theirs, append(args, ids...), r.point
 	}
 	if parent != 0 && r.asOf == "" {
 		where, args = where+` AND parent = ?`, append(args, parent)
@@ -425,7 +453,7 @@ func (r *reader) within(day *dayRow, from, to slotID, unit, parent int64, status
 	for {
 		args[0] = int64(from)
 		var rows []row
-		err := r.query(`SELECT id, duty, parent, compliance FROM {obligation}`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
+		err := ask(`SELECT id, duty, parent, compliance FROM {obligation}`+where+` ORDER BY id LIMIT `+strconv.Itoa(MaxLimit), args, func(s *sql.Rows) error {
 			x := row{day: day}
 			var doc string
 			if err := s.Scan(&x.id, &x.duty, &x.parent, &doc); err != nil {
@@ -476,7 +504,11 @@ func (r *reader) histories(ids []slotID) (map[slotID]string, error) {
 		for i, id := range ids[:n] {
 			args[i] = int64(id)
 		}
-		err := r.query(`SELECT id, history FROM {obligation} WHERE id IN `+questionMarks(n, 1), args, func(rows *sql.Rows) error {
+		ask := r.query
+		if n == 1 {
+			ask = r.point
+		}
+		err := ask(`SELECT id, history FROM {obligation} WHERE id IN `+questionMarks(n, 1), args, func(rows *sql.Rows) error {
 			var id slotID
 			var history string
 			err := rows.Scan(&id, &history)

@@ -215,7 +215,8 @@ func (r *reader) listed(day *dayRow, from slotID, unit int64, what Finding, most
 	}
 	source, args = source+` AND f.id >= ? AND f.id < ?`, append(args, int64(from), int64(newSlotID(day.n+1, 0, 0)))
 	if unit != 0 {
-		source += ` AND f.` + r.idsOf(day, unit)
+		theirs, ids := r.ofUnit(day, unit)
+		source, args = source+` AND f.`+theirs, append(args, ids...)
 	}
 	err = r.query(`SELECT f.id, duty, parent, compliance, answerability FROM `+source+` ORDER BY f.id LIMIT `+strconv.Itoa(most), args, func(s *sql.Rows) error {
 		x := row{day: day}

@@ -202,6 +202,8 @@ type generation struct {
 	write       *sql.DB // nil for a reader
 	read        *sql.DB
 	units       unitCache
+	fixed       fixed
+	statements  statements
 	growing     *growing // while it is written for the first time, in a file of its own; nil otherwise
 	// columns are those that each table has, by its name. nil: those of this program. A generation that lacks one that was
 	// there from the start cannot be read.
@@ -264,18 +266,24 @@ type querier interface {
 }
 
 func (g *generation) position(ctx context.Context, q querier) (position, error) {
-	var p position
+	p, _, err := g.standing(ctx, q)
+	return p, err
+}
+
+// standing is the position, and how many streams are parked: every question asks for both.
+func (g *generation) standing(ctx context.Context, q querier) (p position, parked int, err error) {
 	var commit, prepare, revision int64
-	err := q.QueryRowContext(ctx, g.sql(`SELECT commit_pos, prepare_pos, stream, revision, event_id, recorded, known, events, next_day, next_form, next_unit FROM {position} WHERE id = 1`)).
-		Scan(&commit, &prepare, &p.stream, &revision, &p.eventID, &p.recorded, &p.known, &p.events, &p.numbers.day, &p.numbers.form, &p.numbers.unit)
+	err = q.QueryRowContext(ctx, g.sql(`SELECT commit_pos, prepare_pos, stream, revision, event_id, recorded, known, events, next_day, next_form, next_unit,
+		(SELECT COUNT(*) FROM {parked}) FROM {position} WHERE id = 1`)).
+		Scan(&commit, &prepare, &p.stream, &revision, &p.eventID, &p.recorded, &p.known, &p.events, &p.numbers.day, &p.numbers.form, &p.numbers.unit, &parked)
 	if errors.Is(err, sql.ErrNoRows) {
-		return position{numbers: numbers{1, 1, 1}}, nil
+		return position{numbers: numbers{1, 1, 1}}, 0, nil
 	}
 	if err != nil {
-		return position{}, fmt.Errorf("projections: read position: %w", err)
+		return position{}, 0, fmt.Errorf("projections: read position: %w", err)
 	}
 	p.at, p.revision = eventlog.Position{Commit: uint64(commit), Prepare: uint64(prepare)}, uint64(revision)
-	return p, nil
+	return p, parked, nil
 }
 
 // questionMarks gives n rows of cols placeholders.
