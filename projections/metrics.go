@@ -3,9 +3,6 @@ package projections
 import (
 	"errors"
 	"fmt"
-	"math/bits"
-	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -82,66 +79,4 @@ func (m *meters) rebuildRefused(is bool) {
 	default:
 		m.refused.Set(0)
 	}
-}
-
-// readTimes are how long the questions of the last second took, in quarters of it.
-type readTimes struct {
-	mu       sync.Mutex
-	quarters [4]quarter
-}
-
-// quarter counts reads by the power of two of their microseconds.
-type quarter struct {
-	n     int64 // of quarters of a second since 1970
-	count [32]int
-}
-
-const (
-	quarterSecond = 250 * time.Millisecond
-	// fewReads say nothing about a hundredth. Chosen.
-	fewReads = 10
-)
-
-// took begins to measure a question; the function it gives is called at its end.
-func (r *readTimes) took() func() {
-	started := time.Now()
-	return func() {
-		now := time.Now()
-		class := min(bits.Len64(uint64(now.Sub(started).Microseconds())), 31)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		n := now.UnixNano() / int64(quarterSecond)
-		q := &r.quarters[n%4]
-		if q.n != n {
-			*q = quarter{n: n}
-		}
-		q.count[class]++
-	}
-}
-
-// slowest is below how long 99 of 100 questions of the last second took, within a factor of two; 0 while there were few.
-func (r *readTimes) slowest() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := time.Now().UnixNano() / int64(quarterSecond)
-	var count [32]int
-	all := 0
-	for _, q := range r.quarters {
-		if n-q.n < 4 {
-			for i, c := range q.count {
-				count[i] += c
-				all += c
-			}
-		}
-	}
-	if all < fewReads {
-		return 0
-	}
-	above := 0
-	for i := len(count) - 1; i > 0; i-- {
-		if above += count[i]; above*100 > all {
-			return time.Duration(1<<(i-1)) * time.Microsecond
-		}
-	}
-	return 0
 }

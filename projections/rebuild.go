@@ -26,7 +26,7 @@ var (
 	ErrFull = errors.New("no space left for the views; make room and try again, the log and the present views are whole")
 )
 
-// defaultSlowRead is when a rebuild gives way to reads. Chosen: a third of what reads may take while one goes on.
+// defaultSlowRead is below what a rebuild never gives way to reads. Chosen: a third of what reads may take while one goes on.
 const defaultSlowRead = 16 * time.Millisecond
 
 // RebuildOptions say how a rebuild is done. Its zero value switches when nothing undeclared differs.
@@ -343,12 +343,14 @@ func (s *stopwatch) finish(p Progress) Progress {
 }
 
 // giveWay lets readers go first: while the slowest hundredth of the last second's reads took too long, the rebuild waits.
+// What is too long depends on how long they take without a rebuild, which is not to blame for that.
 // When they still do after it stood still for longer than what is measured, it is not to blame, and goes on for a while.
 type giveWay struct {
 	reads     *readTimes
-	elsewhere atomic.Int64 // the same in other processes, in nanoseconds
-	limit     time.Duration
-	exempt    atomic.Int64 // nanoseconds since 1970 until which it does not wait
+	elsewhere atomic.Int64 // the same in other processes, in nanoseconds, as if short were too long there
+	short     time.Duration
+	limit     time.Duration // what is too long here
+	exempt    atomic.Int64  // nanoseconds since 1970 until which it does not wait
 	waited    atomic.Int64
 }
 
@@ -360,25 +362,29 @@ const (
 )
 
 func newGiveWay(v *Views) *giveWay {
-	limit := v.config.SlowRead
-	if limit <= 0 {
-		limit = defaultSlowRead
-	}
-	return &giveWay{reads: &v.reads, limit: limit}
+	short := v.slowRead()
+	return &giveWay{reads: &v.reads, short: short, limit: tooSlow(short, v.reads.usual())}
 }
 
-// slowest is how long readers wait, here or elsewhere.
-func (g *giveWay) slowest() time.Duration {
-	return max(g.reads.slowest(), time.Duration(g.elsewhere.Load()))
+func (v *Views) slowRead() time.Duration {
+	if v.config.SlowRead <= 0 {
+		return defaultSlowRead
+	}
+	return v.config.SlowRead
 }
+
+func (g *giveWay) slowElsewhere() bool { return time.Duration(g.elsewhere.Load()) > g.short }
+
+// slow tells whether readers wait too long, here or elsewhere.
+func (g *giveWay) slow() bool { return g.slowElsewhere() || g.reads.slowest() > g.limit }
 
 // wait returns when readers are served in time, or with ctx's error.
 func (g *giveWay) wait(ctx context.Context) error {
-	if g.slowest() <= g.limit || time.Now().UnixNano() < g.exempt.Load() {
+	if !g.slow() || time.Now().UnixNano() < g.exempt.Load() {
 		return ctx.Err()
 	}
-	for stood := time.Duration(0); g.slowest() > g.limit; stood += giveWayStep {
-		if stood >= giveWayHeard || stood >= giveWayMost && time.Duration(g.elsewhere.Load()) <= g.limit {
+	for stood := time.Duration(0); g.slow(); stood += giveWayStep {
+		if stood >= giveWayHeard || stood >= giveWayMost && !g.slowElsewhere() {
 			g.exempt.Store(time.Now().Add(giveWayExempt).UnixNano())
 			break
 		}

@@ -11,7 +11,8 @@ import (
 
 // A rebuild gives way to the reads of every process that answers from the same views, not only of its own: an operator's
 // command rebuilds beside the servers. While one goes on it counts up, in the register; whoever answers questions writes
-// beside the newest count how long the slowest of them took. No clock is compared, and nothing is written at other times.
+// beside the newest count how long the slowest of them took, as a share of what is too long for it. No clock is compared,
+// and nothing is written at other times.
 
 // beatEvery is how often a rebuild counts, and how often the others look. Chosen: reads are remembered for as long.
 const beatEvery = time.Second
@@ -60,18 +61,29 @@ func (b beats) forget(ctx context.Context, beat int64) error {
 	return err
 }
 
-// tellReads tells rebuilds of other processes how long this one's reads take, until ctx ends. It is a courtesy: a failure is
-// nobody's, and tried again.
+// tellReads tells rebuilds of other processes how long this one's reads take, and learns how long they usually do, until ctx
+// ends. It is a courtesy: a failure is nobody's, and tried again.
 func (v *Views) tellReads(ctx context.Context) {
 	b, process := v.store.beats(), v.process()
 	last, _ := b.newest(ctx)
 	told := false // that somebody reads
-	for wait(ctx, beatEvery) {
+	for still := 0; wait(ctx, beatEvery); still++ {
 		slowest := v.reads.slowest()
 		if slowest == 0 && !told {
 			continue
 		}
-		if beat, err := b.newest(ctx); err == nil && beat != last && b.write(ctx, process, beat, slowest) == nil {
+		beat, err := b.newest(ctx)
+		if err != nil || beat != last {
+			still = 0
+		}
+		if still >= 2 { // nobody counts: no rebuild goes on
+			v.reads.learn(slowest)
+		}
+		if err != nil || beat == last {
+			continue
+		}
+		share := float64(slowest) / float64(tooSlow(v.slowRead(), v.reads.usual()))
+		if b.write(ctx, process, beat, time.Duration(share*float64(v.slowRead()))) == nil {
 			last, told = beat, slowest > 0
 		}
 	}

@@ -532,7 +532,7 @@ func slowFromNowOn(v *Views) {
 		q := &v.reads.quarters[i]
 		q.n = time.Now().UnixNano()/int64(quarterSecond) + 1000
 		q.n += int64(i) - q.n%4
-		q.count[15] = 100
+		q.count[readClass(64*time.Millisecond)] = 100
 	}
 }
 

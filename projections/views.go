@@ -32,8 +32,8 @@ type Config struct {
 	BatchSize int
 	// Mend opens views that Open would refuse, because they are ahead of the log or a file is gone, for Rebuild to replace.
 	Mend bool
-	// SlowRead is how long the slowest hundredth of this process's reads may take before a rebuild in it gives way; 0 means
-	// defaultSlowRead.
+	// SlowRead is how long the slowest hundredth of this process's reads may always take before a rebuild gives way: that is
+	// twice what they usually take, and between this and 5/2 of this. 0 means defaultSlowRead.
 	SlowRead time.Duration
 	// Decoders is how many goroutines decode ahead of the fold; 0 means one per core.
 	Decoders int

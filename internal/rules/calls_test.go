@@ -27,7 +27,7 @@ var clock = exceptions{
 	"projections/rebuild.go":      "progress and rate, which are shown and never kept",
 	"projections/sqlite.go":       "the name under which a damaged file is set aside",
 	"projections/views.go":        "how old what is not applied is, where the program gave no clock",
-	"projections/metrics.go":      "how long a batch took",
+	"projections/readtimes.go":    "how long a read took",
 	"projections/runner.go":       "how long a batch took, and how long to wait before trying again",
 	"transparency/sequencer/*.go": "how often to make a checkpoint, how long to wait for a witness",
 }
