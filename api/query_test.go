@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/projections"
@@ -189,6 +190,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		{eventlog.ErrUnavailable, 503, "unavailable", 1},
 		{eventlog.ErrOutcomeUnknown, 503, "outcome_unknown", 1},
 		{eventlog.ErrFull, 503, "not_writable", 60},
+		{fmt.Errorf("appstate: %w", appstate.ErrFull), 503, "not_writable", 60},
 		{eventlog.ErrReadOnly, 503, "not_writable", 60},
 		{eventlog.ErrInUse, 503, "not_writable", 60},
 		{eventlog.ErrTooLarge, 413, "too_large", 0},

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 )
@@ -91,6 +92,7 @@ func TestFailuresAreExplained(t *testing.T) {
 	}{
 		{fmt.Errorf("sqlite: %w", eventlog.ErrInUse), "đang được một tiến trình khác", "in use by another process"},
 		{fmt.Errorf("sqlite: %w", eventlog.ErrFull), "hết dung lượng", "no space left"},
+		{fmt.Errorf("appstate: %w", appstate.ErrFull), "hết dung lượng", "no space left"},
 		{fmt.Errorf("sqlite: %w", eventlog.ErrReadOnly), "không ghi được", "cannot be written"},
 		{os.ErrPermission, "không ghi được", "cannot be written"},
 		{os.ErrNotExist, "không tìm thấy dữ liệu", "there is no data there"},
