@@ -54,6 +54,6 @@ func (a *app) exportBundle(n *node, c bundleFlags, output string) (err error) {
 	if err := os.WriteFile(output, b.Bytes(), 0o600); err != nil {
 		return err
 	}
-	a.printf("Đã ghi %s (%d byte). Kiểm tra: notary verify %s --policy POLICY\n", "Wrote %s (%d bytes). Check it: notary verify %s --policy POLICY\n", output, b.Len(), shellQuote(output))
+	a.printf("Đã ghi %s (%d byte). Kiểm tra: notary verify %s --policy %s\n", "Wrote %s (%d bytes). Check it: notary verify %s --policy %s\n", output, b.Len(), shellQuote(output), shellQuote(r.place.path(r.place.Policy)))
 	return nil
 }
