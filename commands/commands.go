@@ -216,6 +216,9 @@ func (l *Ledger) propose(c Command, stream string, events []domain.Event) ([]eve
 		if err := l.registry.ValidateEvent(stored); err != nil {
 			return nil, fmt.Errorf("commands: %s for %s does not fit its schema: %w", e.Kind(), stream, err)
 		}
+		if size := len(stored.Data) + len(stored.Meta); size > eventlog.MaxEventBytes {
+			return nil, tooLarge(e, size)
+		}
 		proposed[i] = eventlog.Proposed{ID: id, Kind: stored.Kind, Data: stored.Data, Meta: stored.Meta}
 	}
 	return proposed, nil

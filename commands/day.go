@@ -2,8 +2,11 @@ package commands
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 
 	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
 )
 
 // OpenDay records what is owed on a day, by the rules in force and the units that exist.
@@ -29,6 +32,27 @@ func (l *Ledger) OpenDay(ctx context.Context, c Command, id domain.RegimeID, dat
 	return change(ctx, l, c, domain.DayStream(id, date), l.loadDay, func(d domain.Day) ([]domain.Event, error) {
 		return d.Open(r, date, units, l.now())
 	})
+}
+
+// tooLarge refuses an event that has more bytes than one may have in every store. Of a day it says how many obligations
+// would fit, and which duty has the most: whoever wrote the rules can do something about that.
+func tooLarge(e domain.Event, size int) error {
+	opened, ok := e.(domain.DayOpened)
+	if !ok {
+		return domain.Refuse(domain.Invalid, domain.CodeEventTooLarge, "", "kind", e.Kind(), "size", strconv.Itoa(size), "max", strconv.Itoa(eventlog.MaxEventBytes))
+	}
+	all, most, of := 0, 0, 0
+	for i, duty := range opened.Duties {
+		n := 0
+		for _, g := range duty.Groups {
+			n += len(g.Units)
+		}
+		if all += n; n > most {
+			most, of = n, i
+		}
+	}
+	return domain.Refuse(domain.Invalid, domain.CodeDayTooLarge, fmt.Sprintf("/duties/%d", of), "date", string(opened.Date), "count", strconv.Itoa(all),
+		"max", strconv.Itoa(int(int64(all)*eventlog.MaxEventBytes/int64(size))), "duty", string(opened.Duties[of].Duty), "units", strconv.Itoa(most))
 }
 
 // IssueReport records the synthesis that is sent up: the newest version of every report of the day as it stands now.

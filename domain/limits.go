@@ -11,7 +11,8 @@ const (
 	// MaxNameBytes bounds names of units, persons and offices. Chosen.
 	MaxNameBytes = 300
 	// MaxUnitsPerDay bounds the obligations of one duty on one day: a DayOpened of that many official codes (some 8 bytes
-	// each) has a third of the 900 KiB an event may have in every store.
+	// each) has a third of the 900 KiB an event may have in every store. What all duties together may name is what fits
+	// there: a day beyond it is refused with day_too_large.
 	MaxUnitsPerDay = 40_000
 	// MaxVersions bounds the versions of one report: the fold of one stream stays below a millisecond. Chosen.
 	MaxVersions = 500

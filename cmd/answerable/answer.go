@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/projections"
+	"github.com/answerable-ledger/answerable/schemas"
 )
 
 type answerCmd struct {
@@ -38,20 +40,21 @@ func (c answerCmd) Run(a *app) error {
 			return a.printJSON(page)
 		}
 		if len(page.Records) == 0 {
-			return domain.Refuse(domain.NotFound, domain.CodeNoObligation, "", "unit", c.Unit, "form", cmp.Or(c.Form, "*"), "date", c.Date)
+			return domain.Refuse(domain.NotFound, domain.CodeNoObligation, "", "unit", c.Unit, "form", cmp.Or(c.Form, a.say("bất kỳ", "any")), "date", c.Date)
 		}
 		a.header(fmt.Sprintf("%s %s · %s", c.Unit, page.Records[0].UnitName, day), page.At)
+		registry, err := schemas.Load()
 		for _, r := range page.Records {
-			a.answer(r)
+			a.answer(registry, r)
 		}
-		return nil
+		return err
 	})
 }
 
-func (a *app) answer(r projections.AnswerRecord) {
-	a.printf("\n%s (%s): %s, bản %d\n", "\n%s (%s): %s, version %d\n", r.Form, r.Duty, a.status(r.Status), r.Version)
+func (a *app) answer(forms *schemas.Registry, r projections.AnswerRecord) {
+	a.printf("\n%s: %s, bản %d\n", "\n%s: %s, version %d\n", a.formTitle(forms, r.Form, r.Duty), a.status(r.Status), r.Version)
 	a.printf("  chịu trách nhiệm   %s\n", "  answerable          %s\n", a.head(r.Answerable))
-	a.printf("  thủ trưởng khi hạn %s\n", "  head at deadline    %s\n", a.head(r.HeadDeadline))
+	a.printf("  khi đến hạn        %s\n", "  head at deadline    %s\n", a.head(r.HeadDeadline))
 	if r.HeadCorrect != nil {
 		a.printf("  khi đính chính     %s\n", "  head at correction  %s\n", a.head(*r.HeadCorrect))
 	}
@@ -68,14 +71,14 @@ func (a *app) answer(r projections.AnswerRecord) {
 	}
 	g := a.table()
 	for _, f := range r.Figures {
-		changed := ""
+		var more []string
 		if f.ChangedIn > 1 {
-			changed = fmt.Sprintf(a.say("sửa ở bản %d", "changed in version %d"), f.ChangedIn)
+			more = append(more, fmt.Sprintf(a.say("sửa ở bản %d", "changed in version %d"), f.ChangedIn))
 		}
 		if who := a.head(f.Answerable); who != a.head(r.Answerable) {
-			changed += a.say("; người chịu trách nhiệm: ", "; answerable: ") + who
+			more = append(more, a.say("người chịu trách nhiệm: ", "answerable: ")+who)
 		}
-		g.row("    "+a.say(f.Label.Vi, f.Label.En), f.Value, changed)
+		g.row("    "+a.say(f.Label.Vi, f.Label.En), f.Value, strings.Join(more, "; "))
 	}
 	g.flush()
 	for _, b := range r.Breaches {

@@ -102,37 +102,37 @@ func (c benchCmd) Run(a *app) (err error) {
 	if c.JSON {
 		return a.printJSON(r)
 	}
-	fmt.Fprint(a.stdio.out, r.text())
+	fmt.Fprint(a.stdio.out, r.text(a.say))
 	return nil
 }
 
 // text is the result as a person reads it: each number, its limit, and what is wanted of it.
-func (r benchResult) text() string {
+func (r benchResult) text(say func(vi, en string) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d cores, %.0f GiB, %s, %s, load %.1f before the run, fdatasync %.0f us\n", r.Machine.CPU, r.Machine.Cores, r.Machine.MemoryGiB, r.Machine.OS, r.Machine.Go, r.Machine.Load, r.Machine.FsyncUs)
+	fmt.Fprintf(&b, say("%s, %d lõi, %.0f GiB, %s, %s, tải %.1f trước khi chạy, fdatasync %.0f µs\n", "%s, %d cores, %.0f GiB, %s, %s, load %.1f before the run, fdatasync %.0f us\n"), r.Machine.CPU, r.Machine.Cores, r.Machine.MemoryGiB, r.Machine.OS, r.Machine.Go, r.Machine.Load, r.Machine.FsyncUs)
 	for _, x := range r.Append {
-		fmt.Fprintf(&b, "append, %3d callers: %7.0f/s of %7.0f/s bare = %3.0f %% (wanted %d %%), p99 %.1f ms\n", x.Callers, x.PerSecond, x.BarePerSecond, 100*x.Share, x.WantedPercent, x.P99ms)
+		fmt.Fprintf(&b, say("ghi thêm, %3d bên gọi: %7.0f/giây trên %7.0f/giây của vòng lặp trần = %3.0f %% (cần %d %%), p99 %.1f ms\n", "append, %3d callers: %7.0f/s of %7.0f/s bare = %3.0f %% (wanted %d %%), p99 %.1f ms\n"), x.Callers, x.PerSecond, x.BarePerSecond, 100*x.Share, x.WantedPercent, x.P99ms)
 	}
 	if x := r.Rush; x != nil {
-		fmt.Fprintf(&b, "rush, %d units over %d connections: %.2f s, trivial handler %.2f s = %.1f times (wanted 6), p99 %.0f ms (wanted 300), judged late %d\n",
+		fmt.Fprintf(&b, say("đợt dồn, %d đơn vị qua %d kết nối: %.2f giây, bộ xử lý tối giản %.2f giây = %.1f lần (cần 6), p99 %.0f ms (cần 300), bị coi là trễ %d\n", "rush, %d units over %d connections: %.2f s, trivial handler %.2f s = %.1f times (wanted 6), p99 %.0f ms (wanted 300), judged late %d\n"),
 			x.Units, x.Connections, x.Seconds, x.TrivialSeconds, x.Times, x.P99ms, x.Late)
 	}
 	if x := r.Replay; x != nil {
-		fmt.Fprintf(&b, "replay of %d events into all views: %.0f/s, decoding alone %.0f/s = %.0f %% (wanted 50 %%), event by event %.0f/s: %.1f times (wanted 5)\n",
+		fmt.Fprintf(&b, say("diễn lại %d sự kiện vào mọi bảng: %.0f/giây, chỉ giải mã %.0f/giây = %.0f %% (cần 50 %%), từng sự kiện một %.0f/giây: %.1f lần (cần 5)\n", "replay of %d events into all views: %.0f/s, decoding alone %.0f/s = %.0f %% (wanted 50 %%), event by event %.0f/s: %.1f times (wanted 5)\n"),
 			x.Events, x.PerSecond, x.DecodePerSecond, 100*x.Share, x.OneByOnePerSecond, x.TimesOneByOne)
 	}
 	for _, x := range r.Query {
-		fmt.Fprintf(&b, "%s at %d events: p50 %.2f ms, p99 %.2f ms (wanted 5)\n", x.Query, x.Events, x.P50ms, x.P99ms)
+		fmt.Fprintf(&b, say("%s với %d sự kiện: p50 %.2f ms, p99 %.2f ms (cần 5)\n", "%s at %d events: p50 %.2f ms, p99 %.2f ms (wanted 5)\n"), x.Query, x.Events, x.P50ms, x.P99ms)
 	}
 	for _, x := range r.Pages {
 		wanted := ""
 		if x.WantedMs > 0 {
-			wanted = fmt.Sprintf(" (wanted %d)", x.WantedMs)
+			wanted = fmt.Sprintf(say(" (cần %d)", " (wanted %d)"), x.WantedMs)
 		}
-		fmt.Fprintf(&b, "page, %s at %d events: first byte p50 %.0f ms, p99 %.0f ms%s, %d kB, %d kB on the line\n", x.Page, x.Events, x.P50ms, x.P99ms, wanted, x.Bytes/1000, x.Compressed/1000)
+		fmt.Fprintf(&b, say("trang, %s với %d sự kiện: byte đầu p50 %.0f ms, p99 %.0f ms%s, %d kB, %d kB trên đường truyền\n", "page, %s at %d events: first byte p50 %.0f ms, p99 %.0f ms%s, %d kB, %d kB on the line\n"), x.Page, x.Events, x.P50ms, x.P99ms, wanted, x.Bytes/1000, x.Compressed/1000)
 	}
 	for _, x := range r.Engines {
-		fmt.Fprintf(&b, "%s views at %d events: %d reads/s during a rebuild p99 %.1f ms (wanted %d), without one %.1f ms, slowest of %d %.0f ms, rebuilt in %.1f s of which it waited %.1f s; lag at %.0f events/s p50 %.1f ms, p99 %.1f ms (wanted %d)\n",
+		fmt.Fprintf(&b, say("bảng %s với %d sự kiện: %d lượt đọc/giây trong lúc dựng lại p99 %.1f ms (cần %d), khi không dựng lại %.1f ms, chậm nhất trong %d lượt %.0f ms, dựng lại trong %.1f giây, trong đó chờ %.1f giây; độ trễ ở %.0f sự kiện/giây p50 %.1f ms, p99 %.1f ms (cần %d)\n", "%s views at %d events: %d reads/s during a rebuild p99 %.1f ms (wanted %d), without one %.1f ms, slowest of %d %.0f ms, rebuilt in %.1f s of which it waited %.1f s; lag at %.0f events/s p50 %.1f ms, p99 %.1f ms (wanted %d)\n"),
 			x.Engine, x.Events, readsPerSecond, x.During, readWantedMs, x.Quiet, x.Reads, x.Worst, x.Rebuild, x.Paused, x.Rate, x.LagP50, x.LagP99, lagWantedMs)
 	}
 	return b.String()
@@ -155,7 +155,7 @@ func (c benchCmd) record(r benchResult) error {
 	if err != nil {
 		return err
 	}
-	lines := strings.Split(strings.TrimSpace(r.text()), "\n")
+	lines := strings.Split(strings.TrimSpace(r.text(func(_, en string) string { return en })), "\n")
 	_, err = fmt.Fprintf(f, "- %s, %s: %s\n", r.At.Format("2006-01-02 15:04"), r.Version, strings.Join(lines, "; "))
 	return errors.Join(err, f.Close())
 }

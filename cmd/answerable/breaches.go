@@ -27,6 +27,9 @@ Examples:
 }
 
 func (c breachesCmd) Run(a *app) error {
+	if _, err := date("date", c.Date); err != nil {
+		return err
+	}
 	if c.Date != "" {
 		c.From, c.To = c.Date, c.Date
 	}
@@ -62,7 +65,7 @@ func (c breachesCmd) Run(a *app) error {
 		}
 		a.header(a.say("Vi phạm", "Breaches"), all.At)
 		g := a.table()
-		g.row(a.say("ngày\tđơn vị\ttên\tbiểu\tvi phạm\tkết quả\tngười đứng đầu khi đến hạn", "day\tunit\tname\tform\tbreach\toutcome\thead at the deadline"))
+		g.row(a.say("NGÀY\tĐƠN VỊ\tTÊN\tBIỂU\tVI PHẠM\tKẾT QUẢ\tNGƯỜI ĐỨNG ĐẦU KHI ĐẾN HẠN", "DAY\tUNIT\tNAME\tFORM\tBREACH\tOUTCOME\tHEAD AT THE DEADLINE"))
 		for _, b := range all.Rows {
 			g.row(b.Date, b.Unit, b.UnitName, b.Form, a.breach(b.Breach), a.outcome(b.Outcome), a.head(b.Head))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,27 +16,27 @@ import (
 )
 
 // setting is a flag that the environment and the settings file may set too.
-type setting struct{ key, help string }
+type setting struct{ key, vi, help string }
 
 // known lists every setting. A name that is not here is an error wherever it is found: a misspelt setting that is
 // silently ignored is found out in production.
 var known = []setting{
-	{"data", "data directory of serve, init, queries and the rest"},
-	{"listen", "address to serve on"},
-	{"lang", "language of what people read: auto, vi, en"},
-	{"log_level", "debug, info, warn, error"},
-	{"seed", "seed of the demonstration"},
-	{logURLKey, "server of the log, esdb://…; without it the log is in the data directory"},
-	{postgresURLKey, "database of views, tokens, sessions and the tree of the evidence, postgres://…; without it they are in the data directory"},
-	{guardURLKey, "database of the second copy of the last signed checkpoint, postgres://…, on another server than the views; without it the file that guard names"},
-	{"origin", "name of a new ledger's transparency log"},
-	{"keys", "directory for a new ledger's keys"},
-	{"guard", "file for the second copy of a new ledger's last signed checkpoint"},
-	{"site", "address that people's browsers use, https://…"},
-	{oidcIssuerKey, "provider of OpenID Connect that may sign people in, https://…; without it there is none"},
-	{oidcClientKey, "this server's id at that provider"},
-	{oidcSecretKey, "file that holds this server's secret at that provider"},
-	{oidcNameKey, "what the button calls that provider"},
+	{"data", "thư mục dữ liệu của serve, init, các lệnh hỏi và các lệnh khác", "data directory of serve, init, queries and the rest"},
+	{"listen", "địa chỉ phục vụ", "address to serve on"},
+	{"lang", "ngôn ngữ hiển thị: auto, vi, en", "language of what people read: auto, vi, en"},
+	{"log_level", "debug, info, warn, error", "debug, info, warn, error"},
+	{"seed", "số khởi tạo của bản trình diễn", "seed of the demonstration"},
+	{logURLKey, "máy chủ của sổ, esdb://…; không đặt thì sổ nằm trong thư mục dữ liệu", "server of the log, esdb://…; without it the log is in the data directory"},
+	{postgresURLKey, "cơ sở dữ liệu của các bảng tổng hợp, token, phiên và cây bằng chứng, postgres://…; không đặt thì nằm trong thư mục dữ liệu", "database of views, tokens, sessions and the tree of the evidence, postgres://…; without it they are in the data directory"},
+	{guardURLKey, "cơ sở dữ liệu giữ bản đối chiếu mốc đã ký mới nhất, postgres://…, ở máy chủ khác với các bảng tổng hợp; không đặt thì là tệp mà guard nêu", "database of the second copy of the last signed checkpoint, postgres://…, on another server than the views; without it the file that guard names"},
+	{"origin", "tên nhật ký minh bạch của sổ mới", "name of a new ledger's transparency log"},
+	{"keys", "thư mục khóa của sổ mới", "directory for a new ledger's keys"},
+	{"guard", "tệp giữ bản đối chiếu mốc đã ký mới nhất của sổ mới", "file for the second copy of a new ledger's last signed checkpoint"},
+	{"site", "địa chỉ mà trình duyệt dùng, https://…", "address that people's browsers use, https://…"},
+	{oidcIssuerKey, "nhà cung cấp OpenID Connect được phép cho đăng nhập, https://…; không đặt thì không có", "provider of OpenID Connect that may sign people in, https://…; without it there is none"},
+	{oidcClientKey, "mã của máy chủ này tại nhà cung cấp đó", "this server's id at that provider"},
+	{oidcSecretKey, "tệp chứa bí mật của máy chủ này tại nhà cung cấp đó", "file that holds this server's secret at that provider"},
+	{oidcNameKey, "tên nhà cung cấp đó ghi trên nút", "what the button calls that provider"},
 }
 
 const envPrefix = "ANSWERABLE_"
@@ -74,7 +75,7 @@ func readSettings(args []string, env map[string]string) (*settings, error) {
 			continue
 		}
 		if key = strings.ToLower(key); !isKnown(key) {
-			return nil, fmt.Errorf("the environment sets %s, which is no setting; known are %s", k, knownNames())
+			return nil, usagef("the environment sets %s, which is no setting; known are %s", k, knownNames())
 		}
 		s.values[key], s.source[key] = env[k], "environment "+k
 	}
@@ -83,6 +84,9 @@ func readSettings(args []string, env map[string]string) (*settings, error) {
 
 func (s *settings) readFile() error {
 	raw, err := os.ReadFile(s.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return usagef("there is no settings file %s", s.file)
+	}
 	if err != nil {
 		return fmt.Errorf("settings file: %w", err)
 	}
@@ -103,7 +107,7 @@ func (s *settings) parse(raw []byte) error {
 	slices.Sort(keys)
 	for _, k := range keys {
 		if !isKnown(k) {
-			return fmt.Errorf("settings file %s sets %q, which is no setting; known are %s", s.file, k, knownNames())
+			return usagef("settings file %s sets %q, which is no setting; known are %s", s.file, k, knownNames())
 		}
 		value := string(values[k])
 		switch values[k].Kind() {
@@ -113,7 +117,7 @@ func (s *settings) parse(raw []byte) error {
 			}
 		case '0', 't', 'f':
 		default:
-			return fmt.Errorf("settings file %s sets %q to %s: write a string, a number, true or false", s.file, k, value)
+			return usagef("settings file %s sets %q to %s: write a string, a number, true or false", s.file, k, value)
 		}
 		s.values[k], s.source[k] = value, "file "+s.file
 	}
@@ -186,9 +190,11 @@ func (c configCmd) Run(a *app) error {
 		return a.printJSON(map[string]any{"file": a.settings.file, "settings": rows})
 	}
 	t := a.table()
-	t.row("setting", "value", "source", "meaning")
-	for _, r := range rows {
-		t.row(r.Key, r.Value, r.Source, r.Help)
+	t.row(a.say("THIẾT ĐẶT", "SETTING"), a.say("GIÁ TRỊ", "VALUE"), a.say("NGUỒN", "SOURCE"), a.say("Ý NGHĨA", "MEANING"))
+	for i, r := range rows {
+		kind, where, _ := strings.Cut(r.Source, " ")
+		kind = a.say(map[string]string{"flag": "dòng lệnh", "environment": "môi trường", "file": "tệp", "default": "mặc định"}[kind], kind)
+		t.row(r.Key, r.Value, strings.TrimSpace(kind+" "+where), a.say(known[i].vi, r.Help))
 	}
 	return t.flush()
 }

@@ -77,7 +77,7 @@ func (a *app) openNode(ctx context.Context, dir string, now func() time.Time) (_
 	}
 	n.ledger = commands.New(n.log, n.registry, now, a.logger)
 	n.views, err = projections.Open(ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: now, Metrics: n.metrics})
-	return n, err
+	return n, inDir(dir, err)
 }
 
 // openExisting is openNode for a directory that must hold a ledger already.
@@ -96,8 +96,8 @@ func (a *app) openExisting(ctx context.Context, dir string) (*node, error) {
 		}
 		return n, nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, ledgerFile)); err != nil {
-		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+	if err := isThere(dir); err != nil {
+		return nil, err
 	}
 	return a.openNode(ctx, dir, a.now)
 }
@@ -136,7 +136,7 @@ func (d dataFlag) read(a *app, f func(*node) error) error {
 // openVerifier opens the views for comparing them with the log, also while another process keeps them.
 func (a *app) openVerifier(n *node) (*projections.Views, error) {
 	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(n.dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: n.now})
-	return views, viewsGone(n.dir, err)
+	return views, inDir(n.dir, viewsGone(n.dir, err))
 }
 
 func (n *node) close() error {
@@ -153,10 +153,7 @@ func (n *node) close() error {
 // openLog opens a directory's own log for reading, also while another process writes it.
 func (a *app) openLog(dir string) (*sqlite.Log, error) {
 	log, err := sqlite.Open(filepath.Join(dir, ledgerFile), sqlite.Options{ReadOnly: true})
-	if err != nil {
-		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
-	}
-	return log, nil
+	return log, inDir(dir, err)
 }
 
 // openViews opens a directory's views for reading, also while another process keeps them.
@@ -167,7 +164,7 @@ func (a *app) openViews(ctx context.Context, dir string) (*projections.Views, er
 	}
 	views, err := projections.OpenReader(ctx, a.inDatabase(dir, viewsFile), registry)
 	if err = viewsGone(dir, err); err != nil {
-		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+		return nil, inDir(dir, err)
 	}
 	return views, nil
 }

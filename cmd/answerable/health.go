@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -27,12 +27,12 @@ func (c healthCmd) Run(a *app) error {
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return fmt.Errorf("not ready: %w", err)
+		return a.fail("chưa sẵn sàng: không có máy chủ nào trả lời ở %s (%v)", "not ready: no server answers at %s (%v)", c.URL, errors.Unwrap(err))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s answered %s", c.URL, answer.Status)
+		return a.fail("chưa sẵn sàng: %s trả lời %s", "not ready: %s answered %s", c.URL, answer.Status)
 	}
-	_, err = fmt.Fprintln(a.stdio.out, "ready")
-	return err
+	a.printf("sẵn sàng\n", "ready\n")
+	return nil
 }

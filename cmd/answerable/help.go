@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -106,7 +108,19 @@ func printHelp(lang domain.Language) kong.HelpPrinter {
 
 // misunderstood is what the parser says of a command line, in the reader's language.
 func misunderstood(err error, lang domain.Language) string {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return usage.in(lang)
+	}
 	text := err.Error()
+	if flag, rest, ok := strings.Cut(text, ": expected duration"); ok {
+		_, value, _ := strings.Cut(rest, "got ")
+		value, _, _ = strings.Cut(strings.TrimPrefix(value, `"`), `"`)
+		if lang == domain.Vietnamese {
+			return fmt.Sprintf("%s %q không phải khoảng thời gian hợp lệ (ví dụ 720h)", flag, value)
+		}
+		return fmt.Sprintf("%s %q is no duration (an example is 720h)", flag, value)
+	}
 	if lang != domain.Vietnamese {
 		return text
 	}
@@ -119,5 +133,5 @@ func misunderstood(err error, lang domain.Language) string {
 			break
 		}
 	}
-	return strings.NewReplacer(", did you mean one of ", "; có phải là một trong ", ", did you mean ", "; có phải là ", " must be one of ", " phải là một trong ", " but got ", ", nhưng nhận được ").Replace(text)
+	return strings.NewReplacer(", did you mean one of ", "; có phải là một trong ", ", did you mean ", "; có phải là ", " must be one of ", " phải là một trong ", " but got ", ", nhưng nhận được ", ": expected a valid 64 bit int", ": cần một số nguyên", ": expected ", ": cần ").Replace(text)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/projections"
+	"github.com/answerable-ledger/answerable/schemas"
 )
 
 type historyCmd struct {
@@ -37,55 +38,48 @@ func (c historyCmd) Run(a *app) error {
 		if c.JSON {
 			return a.printJSON(h)
 		}
-		a.history(h)
+		registry, err := schemas.Load()
+		if err != nil {
+			return err
+		}
+		a.history(registry, h)
 		return nil
 	})
 }
 
-func (a *app) history(h projections.History) {
+func (a *app) history(forms *schemas.Registry, h projections.History) {
 	a.header(fmt.Sprintf("%s %s · %s", h.Unit, h.UnitName, h.Date), h.At)
 	if !h.Determinable {
 		a.printf("KHÔNG XÁC ĐỊNH ĐƯỢC: có sự kiện của đơn vị không áp dụng được.\n", "NOT DETERMINABLE: an event of the unit could not be applied.\n")
 	}
 	for _, r := range h.Reports {
 		s := r.Compliance
-		a.printf("\n%s (%s): %s, %s; hạn %s\n", "\n%s (%s): %s, %s; due %s\n", s.Form, s.Duty, a.status(s.Status), a.signOff(s.SignOff), localMinute(s.Due))
+		a.printf("\n%s: %s, %s; hạn %s\n", "\n%s: %s, %s; due %s\n", a.formTitle(forms, s.Form, s.Duty), a.status(s.Status), a.signOff(s.SignOff), localMinute(s.Due))
 		for _, v := range r.Versions {
-			a.version(v)
+			a.version(forms, s.Form, v)
 		}
 		if len(s.OutOfDate) > 0 {
 			a.printf("  đã cũ: cấp dưới thay đổi sau khi tổng hợp: %s\n", "  out of date: changed below since it was summed: %s\n", unitsText(s.OutOfDate))
 		}
 		g := a.table()
 		for _, e := range r.Timeline {
-			g.row("  "+localMinute(e.At), a.kind(e.Kind), a.detail(e.Detail), a.person(e.Actor), e.Channel, e.Reason)
+			g.row("  "+localMinute(e.At), domain.Word("kind", e.Kind, a.lang), a.detail(e.Detail), a.person(e.Actor), domain.Word("channel", string(e.Channel), a.lang), e.Reason)
 		}
 		g.flush()
 	}
 }
 
-// kind names what happened; in English the event's own name is the word.
-func (a *app) kind(k string) string {
-	vi, ok := map[string]string{"ReportSubmitted": "gửi báo cáo", "ReportCorrected": "đính chính", "ReportReturned": "trả lại", "ReportSignedOff": "ký duyệt",
-		"DeadlineBreached": "vi phạm thời hạn", "BreachWithdrawn": "rút vi phạm", "BreachExplained": "giải trình",
-		"BreachExcused": "chấp nhận lý do", "BreachUpheld": "giữ nguyên vi phạm", "ReminderSent": "đôn đốc"}[k]
-	if !ok {
-		return k
-	}
-	return a.say(vi, k)
-}
-
 // detail is the one word that says more of an event.
 func (a *app) detail(d string) string {
-	vi, ok := map[string]string{"missing": "không báo cáo", "late": "trễ hạn", "unsigned": "chưa ký duyệt", "on_time": "đúng hạn",
-		string(domain.CorrectionContent): "thay thế nội dung", string(domain.CorrectionErratum): "đính chính hình thức"}[d]
-	if !ok {
-		return d
+	for _, of := range []string{"breach", "timeliness", "correction"} {
+		if w := domain.Word(of, d, a.lang); w != d {
+			return w
+		}
 	}
-	return a.say(vi, d)
+	return d
 }
 
-func (a *app) version(v projections.VersionRow) {
+func (a *app) version(forms *schemas.Registry, id domain.FormID, v projections.VersionRow) {
 	what := ""
 	switch v.Correction {
 	case domain.CorrectionContent:
@@ -100,7 +94,14 @@ func (a *app) version(v projections.VersionRow) {
 	if v.Nil {
 		a.printf("    không phát sinh\n", "    nil report\n")
 	} else {
-		fmt.Fprintf(a.stdio.out, "    %s\n", figuresText(v.Figures))
+		form, _ := forms.Form(id, v.FormVersion)
+		g := a.table()
+		for _, f := range form.Fields {
+			if value, ok := v.Figures[f.Name]; ok {
+				g.row("    "+a.say(f.Label.Vi, f.Label.En), value)
+			}
+		}
+		g.flush()
 	}
 	for _, s := range v.SignOffs {
 		superseded := ""

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -35,13 +36,16 @@ Example:
 }
 
 func (c importCmd) Run(a *app) (err error) {
+	if ext := strings.ToLower(filepath.Ext(c.File)); c.File != "-" && !slices.Contains([]string{".json", ".csv", ".tsv", ".txt"}, ext) {
+		return usagef("import: %s is no kind of file that can be read: send .json, .csv or .tsv", c.File)
+	}
 	received := a.now() // before anything is read: this instant decides timeliness
 	name, body, err := c.read(a)
 	if err != nil {
 		return err
 	}
 	if c.Date != "" {
-		if _, err := domain.ParseDate(c.Date); err != nil {
+		if _, err := date("date", c.Date); err != nil {
 			return err
 		}
 	}
@@ -136,6 +140,9 @@ func (c importCmd) read(a *app) (name string, body []byte, err error) {
 	in, name := a.stdio.in, "stdin.json"
 	if c.File != "-" {
 		f, err := os.Open(c.File)
+		if errors.Is(err, os.ErrNotExist) {
+			return "", nil, usagef("import: there is no file %s", c.File)
+		}
 		if err != nil {
 			return "", nil, usagef("import: %v", err)
 		}

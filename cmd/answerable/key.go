@@ -83,8 +83,11 @@ func (c keyFinishCmd) Run(a *app) error {
 	}
 	current, next := filepath.Join(p.path(p.Keys), logKeyFile), filepath.Join(p.path(p.Keys), nextKeyFile)
 	successor, err := transparency.LoadSigningKey(next)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if err != nil {
-		return usagef("no change of key is under way: %v", err)
+		return usagef("no change of key is under way: begin one")
 	}
 	old, err := transparency.LoadSigningKey(current)
 	if err != nil {
@@ -127,7 +130,7 @@ func (a *app) overlapped(p evidencePlace, old, successor transparency.VerifierKe
 		}
 	}
 	if err != nil {
-		return usagef("the newest checkpoint is not signed by both keys (%v): start the server, so that they sign one together, and finish then", err)
+		return usagef("the newest checkpoint is not signed by both keys yet: start the server, so that they sign one together, and finish then")
 	}
 	return nil
 }

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -16,10 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
-	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
-	"github.com/answerable-ledger/answerable/eventlog"
-	"github.com/answerable-ledger/answerable/projections"
 )
 
 // detectLanguage is the language asked for, or the terminal's: the first of LC_ALL, LC_MESSAGES and LANG that is set.
@@ -68,6 +61,9 @@ type grid struct{ w *tabwriter.Writer }
 func (a *app) table() grid { return grid{tabwriter.NewWriter(a.stdio.out, 0, 0, 2, ' ', 0)} }
 
 func (g grid) row(cells ...any) {
+	for len(cells) > 0 && cells[len(cells)-1] == "" { // no blanks at the end of a line
+		cells = cells[:len(cells)-1]
+	}
 	for i, c := range cells {
 		if i > 0 {
 			fmt.Fprint(g.w, "\t")
@@ -85,50 +81,6 @@ func local(t time.Time) string {
 }
 
 func localMinute(t time.Time) string { return t.In(domain.HoChiMinh).Format("02/01 15:04:05") }
-
-// explain says what failed and what to do about it.
-func explain(err error, lang domain.Language) string {
-	vi := lang == domain.Vietnamese
-	say := func(v, e string) string {
-		if vi {
-			return v + " (" + err.Error() + ")"
-		}
-		return e + " (" + err.Error() + ")"
-	}
-	var refusal *domain.Error
-	switch {
-	case errors.As(err, &refusal):
-		parts := make([]string, len(refusal.Faults))
-		for i, f := range refusal.Faults {
-			parts[i] = place(f, lang) + f.Text(lang)
-		}
-		return strings.Join(parts, "\n")
-	case errors.Is(err, context.Canceled):
-		return say("đã ngắt theo yêu cầu", "interrupted")
-	case errors.Is(err, eventlog.ErrInUse):
-		return say("thư mục dữ liệu đang được một tiến trình khác sử dụng; hãy dừng tiến trình đó hoặc chọn thư mục khác bằng --data",
-			"the data directory is in use by another process; stop it, or choose another with --data")
-	case errors.Is(err, projections.ErrDamaged), errors.Is(err, projections.ErrEmpty):
-		return say("các bảng tổng hợp bị hỏng hoặc không có, sổ thì còn nguyên; hãy dựng lại bằng 'answerable rebuild'",
-			"the views are damaged or missing, the ledger is not; make them again with 'answerable rebuild'")
-	case errors.Is(err, eventlog.ErrFull), errors.Is(err, projections.ErrFull), errors.Is(err, appstate.ErrFull), errors.Is(err, syscall.ENOSPC):
-		return say("hết dung lượng đĩa; những gì đã xác nhận vẫn còn nguyên, hãy giải phóng dung lượng rồi thử lại",
-			"no space left on the disk; what was acknowledged is still there, make room and try again")
-	case errors.Is(err, eventlog.ErrReadOnly), errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		return say("không ghi được vào thư mục dữ liệu", "the data directory cannot be written")
-	case errors.Is(err, os.ErrNotExist):
-		return say("không tìm thấy dữ liệu; chạy 'answerable demo --once' hoặc 'answerable init --data DIR' trước",
-			"there is no data there; run 'answerable demo --once' or 'answerable init --data DIR' first")
-	case errors.Is(err, syscall.EADDRINUSE):
-		return say("địa chỉ đang được chương trình khác sử dụng; chọn địa chỉ khác bằng --listen, ví dụ --listen 127.0.0.1:0",
-			"the address is taken by another program; choose another with --listen, for example --listen 127.0.0.1:0")
-	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return say("không hiểu địa chỉ", "the address is not understood")
-	}
-	return err.Error()
-}
 
 // place says where in the input a fault is.
 func place(f domain.Fault, lang domain.Language) string {
@@ -160,10 +112,11 @@ type progress struct {
 	shown    time.Time
 	left     time.Duration // how long it is estimated to take still; 0 while nobody knows
 	now      func() time.Time
+	say      func(vi, en string) string
 }
 
 func (a *app) progress(what string, total int64) *progress {
-	p := &progress{w: a.stdio.err, what: what, total: total, started: a.now(), shown: a.now(), now: a.now}
+	p := &progress{w: a.stdio.err, what: what, total: total, started: a.now(), shown: a.now(), now: a.now, say: a.say}
 	if f, ok := a.stdio.err.(*os.File); ok {
 		if info, err := f.Stat(); err == nil {
 			p.terminal = info.Mode()&os.ModeCharDevice != 0
@@ -184,10 +137,10 @@ func (p *progress) at(done int64) {
 	rate := float64(done) / max(now.Sub(p.started).Seconds(), 1e-3)
 	left := ""
 	if p.left > 0 {
-		left = fmt.Sprintf(", %s left", p.left.Round(time.Second))
+		left = fmt.Sprintf(p.say(", còn %s", ", %s left"), p.left.Round(time.Second))
 	}
 	if !p.terminal {
-		fmt.Fprintf(p.w, "%s: %d of %d, %.0f/s%s\n", p.what, done, p.total, rate, left)
+		fmt.Fprintf(p.w, p.say("%s: %d trên %d, %.0f/giây%s\n", "%s: %d of %d, %.0f/s%s\n"), p.what, done, p.total, rate, left)
 		return
 	}
 	const width = 30
@@ -195,7 +148,7 @@ func (p *progress) at(done int64) {
 	if p.total > 0 {
 		full = int(min(done, p.total) * width / p.total)
 	}
-	fmt.Fprintf(p.w, "\r%s [%s%s] %d/%d %.0f/s%s ", p.what, strings.Repeat("█", full), strings.Repeat("░", width-full), done, p.total, rate, left)
+	fmt.Fprintf(p.w, p.say("\r%s [%s%s] %d/%d %.0f/giây%s ", "\r%s [%s%s] %d/%d %.0f/s%s "), p.what, strings.Repeat("█", full), strings.Repeat("░", width-full), done, p.total, rate, left)
 }
 
 func (p *progress) done() {

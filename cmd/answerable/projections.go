@@ -60,7 +60,7 @@ func (a *app) showProjections(generations []projections.Generation, lag projecti
 	t := a.table()
 	t.row(a.say("BẢNG", "VIEWS"), a.say("TRẠNG THÁI", "STATE"), a.say("PHIÊN BẢN", "VERSION"), a.say("VỊ TRÍ", "POSITION"), a.say("SỰ KIỆN", "EVENTS"))
 	for _, g := range generations {
-		t.row(g.Number, g.State, g.Version, g.Place, g.Events)
+		t.row(g.Number, a.say(map[string]string{"live": "đang dùng", "previous": "trước đó", "building": "đang dựng", "written": "đã dựng"}[g.State], g.State), g.Version, g.Place, g.Events)
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/projections"
+	"github.com/answerable-ledger/answerable/schemas"
 )
 
 // queryFlags are what every question has.
@@ -109,35 +110,23 @@ func (a *app) capacity(s projections.SignOffRow) string {
 	return out
 }
 
-func (a *app) status(s domain.Status) string {
-	return map[domain.Status]string{
-		domain.StatusDue: a.say("chưa đến hạn", "due"), domain.StatusOnTime: a.say("đúng hạn", "on time"), domain.StatusLate: a.say("trễ hạn", "late"),
-		domain.StatusMissing: a.say("không báo cáo", "missing"), domain.StatusExempt: a.say("được miễn", "exempt"),
-	}[s]
-}
+func (a *app) status(s domain.Status) string { return domain.Word("status", string(s), a.lang) }
 
-func (a *app) breach(k domain.BreachKind) string {
-	return map[domain.BreachKind]string{domain.BreachMissing: a.say("không báo cáo", "missing"), domain.BreachLate: a.say("trễ hạn", "late"),
-		domain.BreachUnsigned: a.say("chưa ký duyệt", "unsigned")}[k]
-}
+func (a *app) breach(k domain.BreachKind) string { return domain.Word("breach", string(k), a.lang) }
 
 func (a *app) signOff(s domain.SignOffState) string {
-	return map[domain.SignOffState]string{domain.SignOffNone: "-", domain.SignOffWaiting: a.say("chờ ký", "waits for a signature"),
-		domain.SignOffSigned: a.say("đã ký", "signed"), domain.SignOffSuperseded: a.say("chữ ký của bản cũ", "signed in an older version only"),
-		domain.SignOffReturned: a.say("trả lại", "returned")}[s]
+	return domain.Word("sign_off", string(s), a.lang)
 }
 
-func (a *app) outcome(o string) string {
-	return map[string]string{"standing": a.say("còn hiệu lực", "stands"), "withdrawn": a.say("đã rút", "withdrawn"), "explained": a.say("đã giải trình", "explained"),
-		"excused": a.say("được chấp nhận lý do", "excused"), "upheld": a.say("giữ nguyên", "upheld")}[o]
-}
+func (a *app) outcome(o string) string { return domain.Word("outcome", o, a.lang) }
 
-func figuresText(f domain.Figures) string {
-	var parts []string
-	for _, n := range f.Names() {
-		parts = append(parts, fmt.Sprintf("%s %d", n, f[n]))
+// formTitle is a form by its title, with what it is called in flags.
+func (a *app) formTitle(forms *schemas.Registry, id domain.FormID, duty domain.DutyID) string {
+	f, ok := forms.CurrentForm(id)
+	if !ok {
+		return fmt.Sprintf("%s (%s)", id, duty)
 	}
-	return strings.Join(parts, ", ")
+	return fmt.Sprintf("%s (%s, %s)", a.say(f.Title.Vi, f.Title.En), id, duty)
 }
 
 func unitsText(us []domain.UnitCode) string {

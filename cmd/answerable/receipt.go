@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
+	"github.com/answerable-ledger/answerable/transparency"
 	"github.com/answerable-ledger/answerable/transparency/receipts"
 )
 
@@ -42,7 +43,7 @@ func (c receiptCmd) write(a *app, n *node, id uuid.UUID) (err error) {
 	defer func() { err = errors.Join(err, r.tree.Close()) }()
 	got, err := r.desk.Receipt(a.ctx, id)
 	if errors.Is(err, receipts.ErrUnknown) {
-		return fmt.Errorf("%s: %w", a.say("sổ không có sự kiện này", "the ledger holds no such event"), err)
+		return a.fail("sổ không có sự kiện %s; mã sự kiện có trong câu trả lời của lệnh và trong 'answerable export'", "the ledger holds no such event as %s; its id is in what a command answered, and in 'answerable export'", id)
 	}
 	if err != nil {
 		return err
@@ -65,6 +66,7 @@ func (c receiptCmd) write(a *app, n *node, id uuid.UUID) (err error) {
 	if err := os.WriteFile(c.Output, out, 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdio.err, "%s: %s, %d bytes\n", c.Output, got.Level, len(out))
+	level := a.say(map[transparency.Level]string{transparency.Recorded: "đã vào sổ, chưa có mốc", transparency.Logged: "đã vào mốc có chữ ký", transparency.Witnessed: "đã có nhân chứng"}[got.Level], got.Level.String())
+	fmt.Fprintf(a.stdio.err, "%s: %s, %d %s\n", c.Output, level, len(out), a.say("byte", "bytes"))
 	return nil
 }

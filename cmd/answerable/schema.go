@@ -50,6 +50,9 @@ Example:
 func (c schemaCheckCmd) Run(a *app) error {
 	source := os.DirFS(c.Source)
 	lock, err := checkLock(source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usagef("%s holds no schemas: run this in the program's source, or name its folder with --source", c.Source)
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections"
 )
 
 // fails runs the program in this process, wants it to exit with a code, and returns what it said.
@@ -95,7 +96,14 @@ func TestFailuresAreExplained(t *testing.T) {
 		{fmt.Errorf("appstate: %w", appstate.ErrFull), "hết dung lượng", "no space left"},
 		{fmt.Errorf("sqlite: %w", eventlog.ErrReadOnly), "không ghi được", "cannot be written"},
 		{os.ErrPermission, "không ghi được", "cannot be written"},
-		{os.ErrNotExist, "không tìm thấy dữ liệu", "there is no data there"},
+		{inDir("DIR", fmt.Errorf("sqlite: %w", os.ErrNotExist)), "không tìm thấy sổ nào ở đó", "there is no data there"},
+		{inDir("DIR", fmt.Errorf("sqlite: %w", os.ErrNotExist)), "(DIR)", "(DIR)"},
+		{&os.PathError{Op: "open", Path: "FILE", Err: os.ErrNotExist}, "không có tệp hoặc thư mục này (FILE)", "there is no such file or directory (FILE)"},
+		{fmt.Errorf("version 1 has no sample: %w", &os.PathError{Op: "open", Path: "FILE", Err: os.ErrNotExist}), "version 1 has no sample", "version 1 has no sample"},
+		{&os.PathError{Op: "open", Path: "FILE", Err: os.ErrPermission}, "không được phép", "may not be read or written (FILE)"},
+		{fmt.Errorf("projections: %w", projections.ErrNoPrevious), "không còn giữ", "no previous generation"},
+		{fmt.Errorf("appstate: %w", appstate.ErrNoToken), "answerable token list", "no such token"},
+		{fmt.Errorf("revision 3: %w", eventlog.ErrDamaged), "không còn nguyên vẹn", "revision 3"},
 		{syscall.EADDRINUSE, "--listen", "--listen"},
 		{domain.Refuse(domain.NotFound, domain.CodeUnitUnknown, ""), "Không có đơn vị này", "There is no such unit"},
 		{errors.New("cause"), "cause", "cause"},

@@ -48,7 +48,7 @@ func (a *app) openLogFor(ctx context.Context, dir string, now func() time.Time) 
 	if place == "" {
 		log, err := sqlite.Open(filepath.Join(dir, ledgerFile), sqlite.Options{Clock: now})
 		if err != nil {
-			return nil, err // not a log of nothing
+			return nil, inDir(dir, err) // not a log of nothing
 		}
 		return log, nil
 	}

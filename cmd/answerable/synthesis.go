@@ -36,13 +36,16 @@ func (c synthesisCmd) Run(a *app) error {
 		if c.JSON {
 			return a.printJSON(s)
 		}
+		if len(s.Totals) == 0 {
+			return domain.Refuse(domain.NotFound, domain.CodeDayNotOpen, "/date", "date", c.Date)
+		}
 		a.header(fmt.Sprintf(a.say("Tổng hợp ngày %s", "Synthesis of %s"), s.Date), s.At)
 		for _, t := range s.Totals {
 			area := t.AreaName
 			if t.Area == "" && area == "" {
 				area = a.say("toàn tỉnh", "province")
 			}
-			a.printf("\n%s · %s (%s): %d/%d đơn vị, %d đúng hạn\n", "\n%s · %s (%s): %d of %d units, %d on time\n", area, a.say(t.Title.Vi, t.Title.En), t.Scope, t.Received, t.Expected, t.OnTime)
+			a.printf("\n%s · %s (%s): %d/%d đơn vị, %d đúng hạn\n", "\n%s · %s (%s): %d of %d units, %d on time\n", area, a.say(t.Title.Vi, t.Title.En), domain.Word("scope", string(t.Scope), a.lang), t.Received, t.Expected, t.OnTime)
 			g := a.table()
 			for _, f := range t.Sums {
 				g.row("    "+a.say(f.Label.Vi, f.Label.En), f.Value)

@@ -32,6 +32,9 @@ Example:
 }
 
 func (c tokenCreateCmd) Run(a *app) error {
+	if c.Expires < 0 {
+		return usagef("--expires %s lies in the past", c.Expires)
+	}
 	dir, err := c.dir(a)
 	if err != nil {
 		return err
@@ -111,7 +114,8 @@ func (c tokenListCmd) Run(a *app) error {
 		return a.printJSON(rows)
 	}
 	g := a.table()
-	g.row("id", "person", "scope", "created", "expires", "used", "revoked", "label")
+	g.row(a.say("MÃ", "ID"), a.say("NGƯỜI", "PERSON"), a.say("QUYỀN", "SCOPE"), a.say("TẠO LÚC", "CREATED"), a.say("HẾT HẠN", "EXPIRES"),
+		a.say("DÙNG LẦN CUỐI", "USED"), a.say("THU HỒI", "REVOKED"), a.say("NHÃN", "LABEL"))
 	for _, r := range rows {
 		g.row(r.ID, r.Person, r.Scope, local(r.CreatedAt), orDash(r.ExpiresAt), orDash(r.UsedAt), orDash(r.RevokedAt), r.Label)
 	}
