@@ -278,6 +278,33 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
+// TestEveryFlipInAnOpeningIsNoticed flips every bit of an opening's file. What is still believed says exactly what it said:
+// the bit was the case of a digit or of a name.
+func TestEveryFlipInAnOpeningIsNoticed(t *testing.T) {
+	t.Parallel()
+	o := Opening{EventID: sampleID, HasPayload: true, Payload: []byte("{\"note\":\"đã đối chiếu <6> khu phố\",\n \"installed\":120}"), PayloadSalt: Salt{1, 0xab, 0xff},
+		HasMeta: true, Meta: []byte{0xff, 0, 1, 2}, MetaSalt: Salt{2}}
+	l := sampleLeaf()
+	l.Payload, l.Meta = CommitPayload(o.PayloadSalt, o.Payload), CommitMeta(o.MetaSalt, o.Meta)
+	good, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		for bit := range 8 {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << bit
+			var read Opening
+			if json.Unmarshal(bad, &read) != nil || read.Check(l) != nil {
+				continue
+			}
+			if diff := cmp.Diff(o, read); diff != "" {
+				t.Errorf("byte %d (%q), bit %d goes unnoticed:\n%s", i, good[max(0, i-10):min(len(good), i+10)], bit, diff)
+			}
+		}
+	}
+}
+
 func TestOpening(t *testing.T) {
 	t.Parallel()
 	l := sampleLeaf()
