@@ -20,7 +20,7 @@ const (
 	// chunkSize is how many events one processor makes leaves of at a time.
 	chunkSize = 4 * transparency.TileWidth
 	// leafBytes is more than most leaves have.
-	leafBytes = 640
+	leafBytes = 512
 )
 
 // maker makes leaves. Not for concurrent use.
@@ -97,8 +97,8 @@ type line struct {
 
 // chunks makes the leaves of all events after a position that are in the log by now. It ends with ctx, and after an error.
 func (s *Sequencer) chunks(ctx context.Context, after eventlog.Position) *line {
-	// Two batches ahead: one is being written while the next is made. Some ten megabytes.
-	const ahead = 2 * batchSize / chunkSize
+	// A batch ahead: it is made while the one before is written. Both take some ten megabytes.
+	const ahead = batchSize / chunkSize
 	l := &line{ordered: make(chan *chunk, ahead), free: make(chan *chunk, 2*ahead)}
 	work := make(chan *chunk, ahead)
 	for range runtime.GOMAXPROCS(0) {
