@@ -351,7 +351,9 @@ func TestOneProcessSigns(t *testing.T) {
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	killed := time.Now()
 	until(t, "the second process signs", f.signs(t, second))
+	t.Logf("another server signs %s after the kill", time.Since(killed).Round(time.Millisecond))
 	f.fileAll(t, 10, 20, second, without)
 	until(t, "everything is signed", func() bool {
 		e := f.evidence(t, second)
@@ -376,6 +378,21 @@ func TestOneProcessSigns(t *testing.T) {
 	f.yesterday(t, "late") // recorded meanwhile
 	f.guard.Run(t)
 	until(t, "what was recorded meanwhile is signed", func() bool {
+		e := f.evidence(t, second)
+		return e.Signed > before && e.Signed == e.Entries && e.Problem == ""
+	})
+	// Somebody opened the tree for writing, under no lock: who signs notices, and takes it back.
+	place, _, err := readEvidence(others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := f.app.openTree(t.Context(), place, true)
+	if err = errors.Join(err, taken.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before = f.evidence(t, second).Signed
+	f.yesterday(t, "later")
+	until(t, "what was recorded since is signed", func() bool {
 		e := f.evidence(t, second)
 		return e.Signed > before && e.Signed == e.Entries && e.Problem == ""
 	})
