@@ -37,7 +37,7 @@ var imports = []row{
 		"that server as a program"},
 	{"transparency", "eventlog", "",
 		"it hashes recorded bytes, not their meaning: a bug in the domain cannot change a proof"},
-	{"transparency/treestore", "eventlog internal/postgres transparency", "internal/pgtest",
+	{"transparency/treestore", "eventlog internal/postgres transparency", "internal/pgtest internal/smalldisk",
 		"keeps hashes, by the log's positions"},
 	{"transparency/witness", "transparency", "",
 		"a witness trusts nobody's ledger, so it links none"},

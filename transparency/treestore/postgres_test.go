@@ -15,6 +15,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/internal/pgtest"
+	"github.com/answerable-ledger/answerable/internal/smalldisk"
 	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
@@ -90,6 +91,27 @@ func TestPostgresComesAndGoes(t *testing.T) {
 	t.Run("tree", func(t *testing.T) { treeAwayAndBack(t, server) })
 	t.Run("append", func(t *testing.T) { appendStoredUnanswered(t, server) })
 	t.Run("guard", func(t *testing.T) { guardAwayAndBack(t, server) })
+	t.Run("disk", func(t *testing.T) { fullAndMadeRoom(t, server) })
+}
+
+// Given a tree whose disk is full, then what is added is refused by that name, as something that will pass; what was added
+// before is there; and when there is room again the tree goes on.
+func fullAndMadeRoom(t *testing.T, server *pgtest.Server) {
+	t.Helper()
+	place, dir := server.SmallDatabase(t, 32)
+	s := openPostgres(t, place)
+	must(t, s.Append(t.Context(), 0, leaves(t, 0, 40)))
+	disk := &smalldisk.Disk{Dir: dir}
+	disk.Fill(t)
+	if err := s.Append(t.Context(), 40, leaves(t, 40, 10_000)); !errors.Is(err, eventlog.ErrFull) || !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	if e, err := s.Entries(t.Context(), 0, 40); err != nil || len(e) != 40 || s.Size() != 40 {
+		t.Errorf("what was there: %d of %d leaves, %v", len(e), s.Size(), err)
+	}
+	disk.Free(t)
+	must(t, s.Append(t.Context(), 40, leaves(t, 40, 1000)))
+	must(t, s.Check(t.Context(), treestore.CheckOptions{}))
 }
 
 // Given a tree, when the server stops and comes back, then calls fail with ErrUnavailable meanwhile, and go on after it
