@@ -491,6 +491,28 @@ func TestTheEvidenceMovesToServers(t *testing.T) {
 	sound("with another key")
 }
 
+// Given a ledger whose log is a file and whose tree is in a database, then its backup holds no tree, and what is restored
+// makes it again, for its own log and no other.
+func TestBackupOfALedgerWithATreeInADatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data, backup, restored := filepath.Join(dir, "ledger"), filepath.Join(dir, "backup"), filepath.Join(dir, "restored")
+	local := []string{"LANG=en_US.UTF-8"}
+	f := &farm{env: append(slices.Clone(local), "ANSWERABLE_POSTGRES_URL="+pgtest.Start(t).Database(t))}
+	f.run(t, "init", "--data", data, "--admin", "Nguyễn Văn A")
+	f.run(t, "verify", "--data", data)
+	f.run(t, "backup", "--data", data, backup)
+	f.env = local
+	f.run(t, "restore", backup, "--data", restored)
+	f.run(t, "rebuild", "--data", restored, "--tree")
+	f.run(t, "verify", "--data", restored)
+	for _, d := range []string{data, backup} {
+		if _, err := os.Stat(filepath.Join(d, treeFile)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a tree in %s: %v", d, err)
+		}
+	}
+}
+
 // notary runs the outsider's program.
 func (f *farm) notary(t *testing.T, args ...string) {
 	t.Helper()
