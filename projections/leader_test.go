@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest"
 
+	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog/eventlogtest"
 )
 
@@ -40,6 +42,31 @@ func TestTheLogIsAwayWhenTheLeadIsTaken(t *testing.T) {
 		<-failed
 		faulty.Up()
 		must(t, v.WaitFor(ctx, head))
+		must(t, v.Verify(ctx))
+	})
+}
+
+// Who begins to lead knows every unit and office, so that a day that opens waits for none of them; and goes on from there as
+// from a batch of its own.
+func TestWhoLeadsKnowsTheUnits(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, place place) {
+		ctx := context.Background()
+		g, log, dir := busyDay(), newRecorder(), place(t)
+		opened := slices.IndexFunc(g.facts, func(f domain.Fact) bool { _, ok := f.Event.(domain.DayOpened); return ok })
+		log.record(t, g.facts[:opened]...)
+		closeViews(t, caughtUpViews(t, dir, log))
+
+		v := openViews(t, dir, log)
+		defer closeViews(t, v)
+		must(t, v.take(ctx))
+		page, err := v.Units(ctx, UnitQuery{})
+		must(t, err)
+		if v.live == nil || len(v.live.units) != len(page.Rows) || len(page.Rows) == 0 || len(v.live.offices) == 0 {
+			t.Fatalf("knows %+v of %d units", v.live, len(page.Rows))
+		}
+		log.record(t, g.facts[opened:]...)
+		must(t, v.followInBatches(ctx, func() int { return 3 }))
 		must(t, v.Verify(ctx))
 	})
 }
