@@ -225,6 +225,7 @@ type DistrictRow struct {
 	Link      string
 	MayRemind bool
 	MayFile   bool
+	Sums      bool           // the ledger sums what is below
 	Changed   []ChangedChild // since it was consolidated
 }
 

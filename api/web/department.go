@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -347,13 +348,21 @@ func (h *Handler) districtPage(c *call) error {
 	if err != nil {
 		return err
 	}
+	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
+	if err != nil {
+		return err
+	}
 	for _, row := range mine.Rows {
 		key := domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date}
 		changed, err := h.changedBelow(c, f, r, row)
 		if err != nil {
 			return err
 		}
-		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), Changed: changed, MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
+		o, err := day.Obligation(r, key)
+		if err != nil && !errors.Is(err, &domain.Error{Kind: domain.NotFound}) {
+			return err
+		}
+		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, Sums: o.Consolidates != "", FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), Changed: changed, MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
 	}
 	return c.renderLive(p)
 }
