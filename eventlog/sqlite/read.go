@@ -355,7 +355,10 @@ func (r *rowReader) point(conn *engine.Conn, seq uint64, stream string, revision
 	if e.Stream != stream || e.Revision != revision {
 		return 0, damaged("event %d is revision %d of %s, not revision %d of %s", seq, e.Revision, e.Stream, revision, stream)
 	}
-	return uint64(stmt.ColumnInt64(8)), nil
+	if prev = uint64(stmt.ColumnInt64(8)); revision == 0 && prev != 0 { // nobody follows it, and it is as false as any other
+		return 0, damaged("event %d is the first of %s and names event %d before it", seq, stream, prev)
+	}
+	return prev, nil
 }
 
 func (r *rowReader) row(stmt *engine.Stmt, seq uint64, stream string, e *eventlog.Recorded) error {

@@ -119,6 +119,38 @@ func TestDamagedHeadsAreReadFromEvents(t *testing.T) {
 	}
 }
 
+// A stream is read backwards from event to event: a false step is noticed, also the one before its first event that nobody takes.
+func TestFalsePredecessors(t *testing.T) {
+	t.Parallel()
+	for _, prev := range []string{"WHEN revision = 0 THEN 1", "WHEN revision = 0 THEN 1 << 60", "WHEN revision = 1 THEN seq", "WHEN revision = 1 THEN 0"} {
+		path := newPath(t)
+		l := openTest(t, path, Options{})
+		appendN(t, l, "a", 4)
+		l.Close()
+		raw(t, path, "DROP TRIGGER event_is_never_changed")
+		raw(t, path, "UPDATE event SET prev = CASE "+prev+" ELSE prev END")
+		l = openTest(t, path, Options{})
+		var found error
+		for b, err := range l.Follow(t.Context(), eventlog.Position{}, eventlog.Filter{}, eventlog.FollowOptions{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range b.Events {
+				for _, err := range l.ReadStream(t.Context(), e.Stream, 0) {
+					found = errors.Join(found, err)
+				}
+			}
+			if b.CaughtUp {
+				break
+			}
+		}
+		if !errors.Is(found, eventlog.ErrDamaged) {
+			t.Errorf("%s: %v", prev, found)
+		}
+		l.Close()
+	}
+}
+
 // raw runs one statement on the file as any other program might.
 func raw(t testing.TB, path, sql string) {
 	t.Helper()
