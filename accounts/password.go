@@ -184,9 +184,13 @@ func (a *Accounts) newHash(ctx context.Context, password string) (string, error)
 	if err != nil {
 		return "", err
 	}
+	return formatHash(a.params, salt, key), nil
+}
+
+// formatHash is a hash as it is stored.
+func formatHash(p hashParams, salt, key []byte) string {
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, a.params.memoryKiB, a.params.passes, a.params.lanes,
-		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.memoryKiB, p.passes, p.lanes, b64.EncodeToString(salt), b64.EncodeToString(key))
 }
 
 // parseHash reads what newHash wrote, under these parameters or earlier ones.
@@ -204,7 +208,7 @@ func parseHash(s string) (p hashParams, salt, key []byte, err error) {
 	}
 	// Bounds: a damaged row must not take the machine's memory.
 	const mostMemoryKiB, mostPasses = 1 << 20, 16
-	if err != nil || version != argon2.Version || len(salt) < 8 || len(key) != keyBytes || p.memoryKiB > mostMemoryKiB || p.passes == 0 || p.passes > mostPasses || p.lanes == 0 {
+	if err != nil || version != argon2.Version || len(salt) < 8 || len(key) != keyBytes || p.memoryKiB > mostMemoryKiB || p.passes == 0 || p.passes > mostPasses || p.lanes == 0 || s != formatHash(p, salt, key) {
 		return hashParams{}, nil, nil, fmt.Errorf("not an argon2id hash of this program: %w", errors.Join(appstate.ErrUnavailable, err))
 	}
 	return p, salt, key, nil

@@ -27,13 +27,19 @@ func (l *Ledger) AmendRegime(ctx context.Context, c Command, id domain.RegimeID,
 	})
 }
 
+// dayOf reads a day, and refuses units that were never registered.
+func (l *Ledger) dayOf(ctx context.Context, id domain.RegimeID, date domain.Date, units []domain.UnitCode) (domain.Day, error) {
+	day, err := l.Day(ctx, id, date)
+	if err == nil {
+		err = l.knownUnits(ctx, units)
+	}
+	return day, err
+}
+
 // ExtendDeadline records a later deadline for a duty on a day.
 func (l *Ledger) ExtendDeadline(ctx context.Context, c Command, id domain.RegimeID, duty domain.DutyID, date domain.Date, units []domain.UnitCode, due time.Time, reason string) (Result, error) {
-	day, err := l.Day(ctx, id, date)
+	day, err := l.dayOf(ctx, id, date, units)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := l.knownUnits(ctx, units); err != nil {
 		return Result{}, err
 	}
 	return l.onRegime(ctx, c, id, func(r domain.Regime, by domain.Actor) ([]domain.Event, error) {
@@ -43,11 +49,8 @@ func (l *Ledger) ExtendDeadline(ctx context.Context, c Command, id domain.Regime
 
 // ExemptDay records that units are freed of duties on a day.
 func (l *Ledger) ExemptDay(ctx context.Context, c Command, id domain.RegimeID, date domain.Date, duties []domain.DutyID, units []domain.UnitCode, reason string) (Result, error) {
-	day, err := l.Day(ctx, id, date)
+	day, err := l.dayOf(ctx, id, date, units)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := l.knownUnits(ctx, units); err != nil {
 		return Result{}, err
 	}
 	return l.onRegime(ctx, c, id, func(r domain.Regime, by domain.Actor) ([]domain.Event, error) {

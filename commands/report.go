@@ -142,18 +142,10 @@ func (l *Ledger) CorrectReport(ctx context.Context, c Command, f Replacement) (R
 
 // ReturnReport sends a version back to its filer.
 func (l *Ledger) ReturnReport(ctx context.Context, c Command, key domain.ReportKey, version int, reason string) (Result, error) {
-	o, err := l.obligation(ctx, c, key)
+	c, o, office, err := l.asSigner(ctx, c, key)
 	if err != nil {
 		return Result{}, err
 	}
-	office, err := l.Office(ctx, key.Unit)
-	if err != nil {
-		return Result{}, err
-	}
-	if c, err = l.complete(c); err != nil {
-		return Result{}, err
-	}
-	c.Role = actingRole(c, o, domain.RoleHead)
 	return change(ctx, l, c, key.Stream(), l.loadReport(key), func(r domain.Report) ([]domain.Event, error) {
 		return r.Return(o.Obligation, version, reason, office, c.ReceivedAt, o.actor)
 	})

@@ -41,21 +41,29 @@ func (l *Ledger) checkSignature(ctx context.Context, events []domain.Event, at t
 	return nil
 }
 
-// SignOff records a signature on the newest version of a report. The office is read before the report: whoever loses
-// office in between has signed in office, at the instant the attempt was received (rule 7).
-func (l *Ledger) SignOff(ctx context.Context, c Command, key domain.ReportKey, a domain.SigningAttempt) (Result, error) {
+// asSigner completes a command of whoever could sign a report, and reads what it is decided on.
+func (l *Ledger) asSigner(ctx context.Context, c Command, key domain.ReportKey) (Command, obligation, domain.Office, error) {
 	o, err := l.obligation(ctx, c, key)
 	if err != nil {
-		return Result{}, err
+		return c, o, domain.Office{}, err
 	}
 	office, err := l.Office(ctx, key.Unit)
 	if err != nil {
+		return c, o, office, err
+	}
+	if c, err = l.complete(c); err == nil {
+		c.Role = actingRole(c, o, domain.RoleHead)
+	}
+	return c, o, office, err
+}
+
+// SignOff records a signature on the newest version of a report. The office is read before the report: whoever loses
+// office in between has signed in office, at the instant the attempt was received (rule 7).
+func (l *Ledger) SignOff(ctx context.Context, c Command, key domain.ReportKey, a domain.SigningAttempt) (Result, error) {
+	c, o, office, err := l.asSigner(ctx, c, key)
+	if err != nil {
 		return Result{}, err
 	}
-	if c, err = l.complete(c); err != nil {
-		return Result{}, err
-	}
-	c.Role = actingRole(c, o, domain.RoleHead)
 	rules, _ := o.regime.RulesVersion(o.RegimeVersion)
 	a.At = c.ReceivedAt
 	return change(ctx, l, c, key.Stream(), l.loadReport(key), func(r domain.Report) ([]domain.Event, error) {

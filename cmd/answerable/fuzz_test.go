@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -58,6 +60,31 @@ func FuzzLanguage(f *testing.F) {
 		}
 		if args := []string{"--lang", asked, "verify"}; !strings.HasPrefix(asked, "--") && askedLanguage(args, nil, env) != got {
 			t.Fatalf("--help of %q is in another language", args)
+		}
+	})
+}
+
+// A day or an instant of the command line is taken as what it says, or refused as a usage error that names the flag.
+func FuzzTimes(f *testing.F) {
+	for _, s := range []string{"", "2021-02-08", "2021-02-30", "0000-01-01", "2021-02-09T17:00:00+07:00", "2021-02-09T17:00:00Z", "2021-02-09T17:00:00.123456789-12:30", "2021-02-09 17:00", "9999-12-31T23:59:59Z", "2021-2-8", "yesterday", "\xff", "２０２１-02-08", "2021-02-09T23:59:60Z"} {
+		f.Add(s)
+	}
+	now := time.Date(2021, 2, 10, 0, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, s string) {
+		var usage usageError
+		day, err := date("from", s)
+		if err != nil && (!errors.As(err, &usage) || !strings.Contains(usage.in(domain.Vietnamese), "--from")) || err == nil && string(day) != s {
+			t.Fatalf("%q: %q, %v", s, day, err)
+		}
+		at, err := queryFlags{KnownAt: s}.knownAt(now)
+		switch {
+		case err != nil && (!errors.As(err, &usage) || !strings.Contains(usage.in(domain.English), "--known-at")):
+			t.Fatalf("%q: %v", s, err)
+		case err != nil:
+		case (at == nil) != (s == ""):
+			t.Fatalf("%q: %v", s, at)
+		case at != nil && (at.After(now) || at.Location() != time.UTC):
+			t.Fatalf("%q: %v", s, at)
 		}
 	})
 }

@@ -84,11 +84,7 @@ func (tokenListCmd) Help() string {
 }
 
 func (c tokenListCmd) Run(a *app) error {
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	state, err := a.openStateOf(dir)
+	state, err := c.state(a)
 	if err != nil {
 		return err
 	}
@@ -135,11 +131,7 @@ Example:
 }
 
 func (c tokenRevokeCmd) Run(a *app) error {
-	dir, err := c.dir(a)
-	if err != nil {
-		return err
-	}
-	state, err := a.openStateOf(dir)
+	state, err := c.state(a)
 	if err != nil {
 		return err
 	}
@@ -151,8 +143,12 @@ func (c tokenRevokeCmd) Run(a *app) error {
 	return nil
 }
 
-// openStateOf opens the tokens of a ledger that is there: no ledger, no tokens, and none is made by looking.
-func (a *app) openStateOf(dir string) (*appstate.State, error) {
+// state opens the tokens of a ledger that is there: no ledger, no tokens, and none is made by looking.
+func (d dataFlag) state(a *app) (*appstate.State, error) {
+	dir, err := d.dir(a)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.read(dir, func(*node) error { return nil }); err != nil {
 		return nil, err
 	}
