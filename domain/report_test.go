@@ -131,6 +131,7 @@ func TestStatus(t *testing.T) {
 		{"rule 2: an exemption after filing does not move the judgement", facts(fact("09:00:00", filer, submitted(f, domain.OnTime))), true, domain.StatusOnTime},
 		{"late", facts(fact("15:00:00", filer, submitted(f, domain.Late))), false, domain.StatusLate},
 		{"rule 11: missing is a breach without a report", facts(missing), false, domain.StatusMissing},
+		{"rule 4: an exemption comes before a breach that did not see it", facts(missing), true, domain.StatusExempt},
 		{"filed after the closing", facts(missing, fact("16:00:00", filer, submitted(f, domain.Late))), false, domain.StatusLate},
 		{"rule 3: withdrawn", facts(missing, fact("15:11:00", filer, submitted(f, domain.OnTime)),
 			fact("15:11:00", filer, domain.BreachWithdrawn{Breach: domain.BreachMissing})), false, domain.StatusOnTime},
