@@ -90,14 +90,14 @@ type Breach struct {
 	Upheld       *BreachUpheld
 }
 
-func (r Report) breach(k BreachKind, change func(*Breach)) Report {
+// breach changes a copy of the breaches: another fold of the same facts may hold them.
+func (r *Report) breach(k BreachKind, change func(*Breach)) {
 	r.Breaches = slices.Clone(r.Breaches)
 	for i := range r.Breaches {
 		if r.Breaches[i].Breach == k {
 			change(&r.Breaches[i])
 		}
 	}
-	return r
 }
 
 // open is a breach that stands.

@@ -86,10 +86,17 @@ type Report struct {
 // Apply folds one fact. The zero Report with its Key set is a report nobody has filed.
 func (r Report) Apply(f Fact) Report {
 	r.CommandLog = r.CommandLog.add(f.Meta)
+	r.Versions, r.SignOffs, r.Breaches = slices.Clip(r.Versions), slices.Clip(r.SignOffs), slices.Clip(r.Breaches)
+	r.Fold(&f)
+	return r
+}
+
+// Fold is Apply in place, for whoever holds the report alone and decides nothing with it: it remembers no commands.
+func (r *Report) Fold(f *Fact) {
 	switch e := f.Event.(type) {
 	case ReportSubmitted:
 		r.Timeliness = e.Timeliness
-		r.Versions = append(slices.Clip(r.Versions), Version{
+		r.Versions = append(r.Versions, Version{
 			Number: 1, Content: Content{e.FormVersion, e.Figures, e.Nil, e.Children}, Note: e.Note, Digest: e.Digest,
 			Findings: e.Findings, Missing: e.Missing, Filer: f.Actor, Channel: f.Channel,
 			ReceivedAt: f.ReceivedAt, RecordedAt: f.RecordedAt, EventID: f.EventID.String(), FiguresOf: 1, FiguresAt: f.RecordedAt,
@@ -100,7 +107,7 @@ func (r Report) Apply(f Fact) Report {
 		if v, ok := r.Newest(); ok && e.Correction == CorrectionErratum {
 			of, at = v.FiguresOf, v.FiguresAt
 		}
-		r.Versions = append(slices.Clip(r.Versions), Version{
+		r.Versions = append(r.Versions, Version{
 			Number: e.Version, Content: Content{e.FormVersion, e.Figures, e.Nil, e.Children}, Note: e.Note, Digest: e.Digest,
 			Correction: e.Correction, Reason: e.Reason, Findings: e.Findings, Missing: e.Missing, Filer: f.Actor,
 			Channel: f.Channel, ReceivedAt: f.ReceivedAt, RecordedAt: f.RecordedAt, EventID: f.EventID.String(),
@@ -110,21 +117,20 @@ func (r Report) Apply(f Fact) Report {
 		r.Returned = &e
 	case ReportSignedOff:
 		r.Returned = nil
-		r.SignOffs = append(slices.Clip(r.SignOffs), SignOff{ReportSignedOff: e, At: f.ReceivedAt, RecordedAt: f.RecordedAt})
+		r.SignOffs = append(r.SignOffs, SignOff{ReportSignedOff: e, At: f.ReceivedAt, RecordedAt: f.RecordedAt})
 	case DeadlineBreached:
-		r.Breaches = append(slices.Clip(r.Breaches), Breach{DeadlineBreached: e, RecordedAt: f.RecordedAt})
+		r.Breaches = append(r.Breaches, Breach{DeadlineBreached: e, RecordedAt: f.RecordedAt})
 	case BreachWithdrawn:
-		r = r.breach(e.Breach, func(b *Breach) { b.Withdrawn = &e })
+		r.breach(e.Breach, func(b *Breach) { b.Withdrawn = &e })
 	case BreachExplained:
-		r = r.breach(e.Breach, func(b *Breach) { b.Explanations = append(slices.Clip(b.Explanations), e) })
+		r.breach(e.Breach, func(b *Breach) { b.Explanations = append(slices.Clip(b.Explanations), e) })
 	case BreachExcused:
-		r = r.breach(e.Breach, func(b *Breach) { b.Excused, b.Upheld = &e, nil })
+		r.breach(e.Breach, func(b *Breach) { b.Excused, b.Upheld = &e, nil })
 	case BreachUpheld:
-		r = r.breach(e.Breach, func(b *Breach) { b.Upheld, b.Excused = &e, nil })
+		r.breach(e.Breach, func(b *Breach) { b.Upheld, b.Excused = &e, nil })
 	case ReminderSent:
 		r.Reminders++
 	}
-	return r
 }
 
 // Newest is the last version; false when nothing was filed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/answerable-ledger/answerable/domain"
@@ -100,6 +101,12 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 			// In one piece each: a rebuild makes obligations by the million.
 			slots, standings := make([]slot, len(g.Units)), make([]complianceState, 3*len(g.Units))
 			answers, entries := make([]answerState, 2*len(g.Units)), make([]heldEntry, 2*len(g.Units))
+			var versions []domain.Version
+			var signOffs []domain.SignOff
+			if w.from == nil { // one each will do for most
+				versions, signOffs = make([]domain.Version, len(g.Units)), make([]domain.SignOff, len(g.Units))
+				d.slots = slices.Grow(d.slots, len(g.Units))
+			}
 			for j, code := range g.Units {
 				unit, err := w.numberedUnit(code)
 				if err != nil {
@@ -109,6 +116,9 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 				n := &slots[j]
 				n.id, n.unit, n.above, n.duty, n.report.Key = newSlotID(d.n, form, unit.n), unit, above, i, key
 				n.compliance, n.answers, n.entries = standings[3*j:3*j:3*j+3], answers[2*j:2*j:2*j+2], entries[2*j:2*j:2*j+2]
+				if w.from == nil {
+					n.report.Versions, n.report.SignOffs = versions[j:j:j+1], signOffs[j:j:j+1]
+				}
 				if w.slots.get(n.id) != nil {
 					continue // a unit owes a form once a day, under the first duty that it holds
 				}

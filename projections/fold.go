@@ -136,10 +136,10 @@ type set struct {
 
 	newForms []domain.FormID
 	lastDay  *dayRow
+	lastUnit *unitRow
 
-	// Only a bulk fold keeps these two; a live one asks its source.
-	ofUnit map[int64][]slotID
-	below  map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above
+	// below is kept by a bulk fold only: a live one asks its source.
+	below map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above
 }
 
 // lastEvent is what a position keeps of the event at it.
@@ -177,7 +177,7 @@ func newSet(from source) *set {
 		forms: map[domain.FormID]int64{}, formByN: map[int64]domain.FormID{}, days: map[dayKey]*dayRow{}, dayByN: map[int64]*dayRow{},
 		regimes: map[domain.RegimeID]*regimeRow{}, offices: map[domain.UnitCode]*officeRow{}, persons: map[domain.PersonID]*personRow{},
 		parked: map[string]*parkedRow{}, numbered: numbers{1, 1, 1},
-		ofUnit: map[int64][]slotID{}, below: map[int64]map[slotID]bool{},
+		below: map[int64]map[slotID]bool{},
 	}
 }
 
@@ -285,7 +285,7 @@ func (w *set) applyReport(s *step) error {
 			slot.found(findsDeputy)
 		}
 	}
-	slot.report = slot.report.Apply(s.fact)
+	slot.report.Fold(&s.fact)
 	slot.slim()
 	slot.next++
 	slot.entries = append(slot.entries, heldEntry{w.known, s.entry})
@@ -317,10 +317,16 @@ func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
 		w.lastDay = day
 	}
 	day := w.lastDay
-	unit, err := w.unit(k.Unit)
-	form := w.forms[k.Form]
-	if err != nil || unit == nil || form == 0 {
-		return nil, err
+	if w.lastUnit == nil || w.lastUnit.code != k.Unit { // and so do those of a report that is signed when it is filed
+		unit, err := w.unit(k.Unit)
+		if err != nil || unit == nil {
+			return nil, err
+		}
+		w.lastUnit = unit
+	}
+	unit, form := w.lastUnit, w.forms[k.Form]
+	if form == 0 {
+		return nil, nil
 	}
 	id := newSlotID(day.n, form, unit.n)
 	if unit.recent != nil && unit.recent.id == id { // most facts are about a unit's newest obligation
@@ -393,7 +399,7 @@ func (w *set) slotsOfDay(day *dayRow) ([]*slot, error) {
 
 func (w *set) slotsOfUnit(u *unitRow) ([]*slot, error) {
 	if w.from == nil {
-		return w.gather(w.ofUnit[u.n]), nil
+		return w.gather(u.slots), nil
 	}
 	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsOfUnit(u.n) }, func(s *slot) bool { return s.id.unit() == u.n })
 }
@@ -426,7 +432,7 @@ func (w *set) created(s *slot, day *dayRow) {
 	s.dirty |= dirtyNew
 	if w.from == nil {
 		day.slots = append(day.slots, s.id)
-		w.ofUnit[s.id.unit()] = append(w.ofUnit[s.id.unit()], s.id)
+		s.unit.slots = append(s.unit.slots, s.id)
 	}
 }
 

@@ -140,7 +140,7 @@ func (g *generation) fitted(r rows) rows {
 		return r
 	}
 	width := len(r.table.Columns)
-	return rows{t, r.n, func(i int, args []any) error {
+	return rows{table: t, n: r.n, fill: func(i int, args []any) error {
 		whole := make([]any, width)
 		err := r.fill(i, whole)
 		for at, c := range keep {

@@ -39,7 +39,7 @@ func BenchmarkPostgresReplay(b *testing.B) {
 			cols := len(r.table.Columns)
 			args := make([]any, r.n*cols)
 			must(b, r.encode(0, r.n, args))
-			ready = append(ready, rows{r.table, r.n, func(i int, a []any) error { copy(a, args[i*cols:]); return nil }})
+			ready = append(ready, rows{table: r.table, n: r.n, fill: func(i int, a []any) error { copy(a, args[i*cols:]); return nil }})
 			total += r.n
 		}
 		before := cpu()

@@ -249,11 +249,7 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 	}
 	w := newSet(nil)
 	var failed error
-	decoders := v.config.Decoders
-	if v.reads.slowest() > 0 { // somebody reads: a core is theirs
-		decoders = max(1, decoders-1)
-	}
-	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, decoders, func(b batch) bool {
+	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, v.decoders(), func(b batch) bool {
 		beyond := false
 		for i := range b.steps {
 			s := &b.steps[i]
@@ -275,6 +271,14 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 		failed = err
 	}
 	return w, failed
+}
+
+// decoders is how many goroutines decode, or encode, at once.
+func (v *Views) decoders() int {
+	if v.reads.slowest() > 0 { // somebody reads: a core is theirs
+		return max(1, v.config.Decoders-1)
+	}
+	return v.config.Decoders
 }
 
 func (v *Views) index(ctx context.Context, db *sql.DB, g *generation) error {

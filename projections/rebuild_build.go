@@ -92,28 +92,43 @@ const givingWay = 64
 
 // writeAll writes every row of a fold once, in the order of its key, and makes the indexes afterwards.
 func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
+	changes := w.changes(true)
+	progress, written := Progress{Phase: "write", Events: w.events, Total: w.events}, int64(0)
+	for _, r := range changes {
+		progress.AllRows += int64(r.n)
+	}
+	b.report(progress)
+	each := func(done int) error {
+		p := progress
+		p.Rows = written + int64(done)
+		b.report(p)
+		return b.wait(ctx)
+	}
+	if g.bulk != nil {
+		for i := range changes {
+			r := &changes[i]
+			if r.encoder == nil {
+				continue
+			}
+			if err := g.bulk(ctx, *r, b.v.decoders(), each); err != nil {
+				return err
+			}
+			written += int64(r.n)
+			r.n = 0
+		}
+	}
 	tx, err := g.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	changes := w.changes(true)
-	all, written := int64(0), int64(0)
-	for _, r := range changes {
-		all += int64(r.n)
-	}
-	progress := Progress{Phase: "write", Events: w.events, Total: w.events, AllRows: all}
-	b.report(progress)
 	for _, r := range changes {
 		if r.n == 0 {
 			continue
 		}
-		fill, before := r.fill, written
+		fill := r.fill
 		r.fill = func(i int, args []any) error {
 			if i%givingWay == 0 {
-				p := progress
-				p.Rows = before + int64(i)
-				b.report(p)
-				if err := b.wait(ctx); err != nil {
+				if err := each(i); err != nil {
 					return err
 				}
 			}

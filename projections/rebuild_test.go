@@ -3,8 +3,10 @@ package projections
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -489,14 +491,28 @@ func TestOneRebuildAtATime(t *testing.T) {
 	must(t, v.Verify(ctx))
 }
 
-// fullStore makes generations that have no room: SQLite's own limit of pages fails as a full disk does.
-type fullStore struct{ store }
+// fullStore makes generations that have no room: for the pages of the large table, or for what SQLite itself writes, whose
+// own limit of pages fails as a full disk does.
+type fullStore struct {
+	store
+	pages bool
+}
 
 func (s fullStore) begin(ctx context.Context, fingerprint string) (*generation, error) {
 	g, err := s.store.begin(ctx, fingerprint)
-	if err == nil {
-		_, err = g.write.ExecContext(ctx, `PRAGMA max_page_count = 40`)
+	if err != nil {
+		return nil, err
 	}
+	bulk := g.bulk
+	g.bulk = nil
+	if s.pages {
+		g.bulk = func(ctx context.Context, r rows, encoders int, _ func(int) error) error {
+			return bulk(ctx, r, encoders, func(int) error { return &os.PathError{Op: "write", Err: syscall.ENOSPC} })
+		}
+		return g, nil
+	}
+	g.write.SetMaxIdleConns(1) // the limit is the connection's
+	_, err = g.write.ExecContext(ctx, `PRAGMA max_page_count = 40`)
 	return g, err
 }
 
@@ -510,13 +526,15 @@ func TestADiskThatIsFull(t *testing.T) {
 	v := caughtUpViews(t, t.TempDir(), log)
 	defer closeViews(t, v)
 	whole := v.store
-	v.store = fullStore{whole}
-	if _, err := v.RebuildWith(ctx, RebuildOptions{}); !errors.Is(err, ErrFull) {
-		t.Fatalf("%v", err)
-	}
-	v.store = whole
-	if left, err := v.store.open(ctx, stateBuilding); left != nil || err != nil {
-		t.Errorf("left %+v, %v", left, err)
+	for _, pages := range []bool{false, true} {
+		v.store = fullStore{whole, pages}
+		if _, err := v.RebuildWith(ctx, RebuildOptions{}); !errors.Is(err, ErrFull) {
+			t.Fatalf("pages %v: %v", pages, err)
+		}
+		v.store = whole
+		if left, err := v.store.open(ctx, stateBuilding); left != nil || err != nil {
+			t.Errorf("pages %v: left %+v, %v", pages, left, err)
+		}
 	}
 	must(t, v.Verify(ctx))
 	_, err := v.RebuildWith(ctx, RebuildOptions{})

@@ -107,6 +107,7 @@ type slot struct {
 // into it for every fact, mostly into the page it looked into before.
 type slotTable struct {
 	pages map[int64][]*slot
+	n     int // how many there are
 	last  int64
 	page  []*slot // of last
 }
@@ -131,6 +132,9 @@ func (t *slotTable) put(s *slot) {
 		page = slices.Grow(page, int(unit)+1-len(page))
 		page = page[:min(int64(cap(page)), unit+1024)]
 		t.pages[n] = page
+	}
+	if page[unit] == nil {
+		t.n++
 	}
 	page[unit] = s
 	t.last, t.page = n, page

@@ -319,6 +319,8 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 			return nil, errors.Join(fmt.Errorf("projections: create generation %d: %w", g.n, err), g.close())
 		}
 	}
+	g.write.SetMaxIdleConns(0) // its pages are written by hand next: SQLite must not have it open, and a transaction opens it again
+	g.bulk = g.writePages
 	return g, nil
 }
 

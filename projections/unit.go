@@ -20,6 +20,7 @@ type unitRow struct {
 	state domain.Unit
 	chronicle
 	office *officeRow // nil until it was looked for and found
+	slots  []slotID   // bulk fold only
 	recent *slot      // the obligation last looked for; nil after each batch
 	dirty  bool
 }

@@ -19,6 +19,15 @@ type rows struct {
 	table table
 	n     int
 	fill  func(i int, args []any) error
+	// encoder gives, for the one large table, what several goroutines may do at once, each with its own: the same as fill.
+	// The texts of a row are good until its next call.
+	encoder func() func(i int, row []value)
+}
+
+// value is what a row has in one column: a text, or a number where the column is one of integers.
+type value struct {
+	number int64
+	text   []byte
 }
 
 // changes lists what is to be written, table by table. all takes every row: a bulk fold writes each exactly once.
@@ -48,39 +57,39 @@ func (w *set) directoryRows(all bool) []rows {
 		return strings.Compare(string(a.person)+"\x00"+string(a.unit), string(b.person)+"\x00"+string(b.unit))
 	})
 	return []rows{
-		{tableUnit, len(units), func(i int, a []any) error {
+		{table: tableUnit, n: len(units), fill: func(i int, a []any) error {
 			u := units[i]
 			a[0], a[1], a[2], a[3], a[4], a[5] = u.n, string(u.code), string(u.state.Level), u.search(), int64(u.next), closed(u.doc)
 			return nil
 		}},
-		{tableForm, len(forms), func(i int, a []any) error {
+		{table: tableForm, n: len(forms), fill: func(i int, a []any) error {
 			a[0], a[1] = w.forms[forms[i]], string(forms[i])
 			return nil
 		}},
-		{tableDay, len(days), func(i int, a []any) error {
+		{table: tableDay, n: len(days), fill: func(i int, a []any) error {
 			d := days[i]
 			duties, err := json.Marshal(d.duties)
 			a[0], a[1], a[2], a[3], a[4] = d.n, string(d.key.regime), string(d.key.date), int64(d.regimeVersion), string(duties)
 			a[5], a[6], a[7], a[8] = int64(d.opened), int64(d.closed), int64(d.next), closed(d.doc)
 			return err
 		}},
-		{tableRegime, len(regimes), func(i int, a []any) error {
+		{table: tableRegime, n: len(regimes), fill: func(i int, a []any) error {
 			a[0], a[1], a[2] = string(regimes[i].id), int64(regimes[i].next), closed(regimes[i].doc)
 			return nil
 		}},
-		{tableOffice, len(offices), func(i int, a []any) error {
+		{table: tableOffice, n: len(offices), fill: func(i int, a []any) error {
 			a[0], a[1], a[2] = string(offices[i].unit), int64(offices[i].next), closed(offices[i].doc)
 			return nil
 		}},
-		{tableHolder, len(holders), func(i int, a []any) error {
+		{table: tableHolder, n: len(holders), fill: func(i int, a []any) error {
 			a[0], a[1] = string(holders[i].person), string(holders[i].unit)
 			return nil
 		}},
-		{tablePerson, len(persons), func(i int, a []any) error {
+		{table: tablePerson, n: len(persons), fill: func(i int, a []any) error {
 			a[0], a[1], a[2] = string(persons[i].id), int64(persons[i].next), closed(persons[i].doc)
 			return nil
 		}},
-		{tableTarget, len(w.targets), func(i int, a []any) error {
+		{table: tableTarget, n: len(w.targets), fill: func(i int, a []any) error {
 			t := w.targets[i]
 			doc, err := json.Marshal(t.judged)
 			a[0], a[1], a[2], a[3] = string(t.judged.Regime), t.judged.Target, string(t.judged.Date), string(t.judged.Unit)
@@ -95,63 +104,63 @@ func (t targetRow) key() string {
 }
 
 func (w *set) slotRows(all bool) []rows {
-	var slots []*slot
-	for s := range w.slots.all() {
-		if all || s.dirty != 0 {
-			slots = append(slots, s)
-		}
-	}
-	with := func(part dirtyParts, has func(*slot) bool) []*slot {
-		var out []*slot
-		for _, s := range slots {
-			if (all || s.dirty&part != 0) && has(s) {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
-	obligations := with(dirtyRow, func(s *slot) bool { return all || s.dirty&dirtyNew == 0 })
-	queue := with(dirtyQueue, func(s *slot) bool { return s.waiting })
-	slices.SortStableFunc(queue, func(a, b *slot) int { return cmp.Compare(a.id.unit(), b.id.unit()) })
-	vacancies := with(dirtyVacancy, func(s *slot) bool { return s.vacant })
-	slices.SortStableFunc(vacancies, func(a, b *slot) int { return cmp.Compare(a.above.n, b.above.n) })
 	type breach struct {
 		id slotID
 		breachRow
-	}
-	var breaches []breach
-	for _, s := range with(dirtyBreaches, func(s *slot) bool { return len(s.breaches) > 0 }) {
-		own := slices.Clone(s.breaches)
-		slices.SortFunc(own, func(a, b breachRow) int { return strings.Compare(string(a.kind), string(b.kind)) })
-		for _, b := range own {
-			breaches = append(breaches, breach{s.id, b})
-		}
 	}
 	type finding struct {
 		what findings
 		id   slotID
 	}
+	var obligations, queue, vacancies []*slot
+	var breaches []breach
 	var found []finding
-	for _, what := range allFindings {
-		for _, s := range with(dirtyFindings, func(s *slot) bool { return s.findings&what != 0 }) {
-			found = append(found, finding{what, s.id})
+	if all {
+		obligations = make([]*slot, 0, w.slots.n)
+	}
+	for s := range w.slots.all() { // once: a rebuild has obligations by the million
+		if all || s.dirty&dirtyRow != 0 && s.dirty&dirtyNew == 0 {
+			obligations = append(obligations, s)
+		}
+		if s.waiting && (all || s.dirty&dirtyQueue != 0) {
+			queue = append(queue, s)
+		}
+		if s.vacant && (all || s.dirty&dirtyVacancy != 0) {
+			vacancies = append(vacancies, s)
+		}
+		if len(s.breaches) > 0 && (all || s.dirty&dirtyBreaches != 0) {
+			own := slices.Clone(s.breaches)
+			slices.SortFunc(own, func(a, b breachRow) int { return strings.Compare(string(a.kind), string(b.kind)) })
+			for _, b := range own {
+				breaches = append(breaches, breach{s.id, b})
+			}
+		}
+		if s.findings != 0 && (all || s.dirty&dirtyFindings != 0) {
+			for _, what := range allFindings {
+				if s.findings&what != 0 {
+					found = append(found, finding{what, s.id})
+				}
+			}
 		}
 	}
+	slices.SortStableFunc(queue, func(a, b *slot) int { return cmp.Compare(a.id.unit(), b.id.unit()) })
+	slices.SortStableFunc(vacancies, func(a, b *slot) int { return cmp.Compare(a.above.n, b.above.n) })
+	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(a.what, b.what) })
 	return []rows{
 		obligationRows(obligations),
-		{tableBreach, len(breaches), func(i int, a []any) error {
+		{table: tableBreach, n: len(breaches), fill: func(i int, a []any) error {
 			a[0], a[1], a[2] = int64(breaches[i].id), string(breaches[i].kind), string(appendBreaches(nil, breaches[i].states))
 			return nil
 		}},
-		{tableVacancy, len(vacancies), func(i int, a []any) error {
+		{table: tableVacancy, n: len(vacancies), fill: func(i int, a []any) error {
 			a[0], a[1] = vacancies[i].above.n, int64(vacancies[i].id)
 			return nil
 		}},
-		{tableSignOff, len(queue), func(i int, a []any) error {
+		{table: tableSignOff, n: len(queue), fill: func(i int, a []any) error {
 			a[0], a[1] = queue[i].id.unit(), int64(queue[i].id)
 			return nil
 		}},
-		{tableFinding, len(found), func(i int, a []any) error {
+		{table: tableFinding, n: len(found), fill: func(i int, a []any) error {
 			a[0], a[1] = int64(found[i].what), int64(found[i].id)
 			return nil
 		}},
@@ -170,21 +179,34 @@ func (w *set) newObligations() rows {
 }
 
 func obligationRows(obligations []*slot) rows {
-	var scratch []byte
+	encoder := func() func(i int, row []value) {
+		var texts [4][]byte
+		return func(i int, row []value) {
+			s := obligations[i]
+			texts[0] = append(texts[0][:0], s.compliance[len(s.compliance)-1].Status...)
+			texts[1] = appendCompliance(texts[1][:0], s.compliance)
+			texts[2] = appendAnswers(texts[2][:0], s.answers)
+			texts[3] = s.appendHistory(texts[3][:0])
+			row[0].number, row[1].number, row[2].number, row[7].number = int64(s.id), int64(s.duty), s.aboveN(), s.formVersion()
+			row[3].text, row[4].text, row[5].text, row[6].text = texts[0], texts[1], texts[2], texts[3]
+		}
+	}
+	return rows{table: tableObligation, n: len(obligations), fill: filled(tableObligation, encoder()), encoder: encoder}
+}
+
+// filled is an encoder's row as a database's arguments.
+func filled(t table, encode func(i int, row []value)) func(i int, args []any) error {
+	row := make([]value, len(t.Columns))
 	var page textPage
-	return rows{tableObligation, len(obligations), func(i int, a []any) error {
-		s := obligations[i]
-		c := &s.compliance[len(s.compliance)-1]
-		a[0], a[1], a[2], a[3] = int64(s.id), int64(s.duty), s.aboveN(), string(c.Status)
-		scratch = appendCompliance(scratch[:0], s.compliance)
-		a[4] = page.keep(scratch)
-		scratch = appendAnswers(scratch[:0], s.answers)
-		a[5] = page.keep(scratch)
-		scratch = s.appendHistory(scratch[:0])
-		a[6] = page.keep(scratch)
-		a[7] = s.formVersion()
+	return func(i int, args []any) error {
+		encode(i, row)
+		for c, v := range row {
+			if args[c] = v.number; !t.Columns[c].Integer {
+				args[c] = page.keep(v.text)
+			}
+		}
 		return nil
-	}}
+	}
 }
 
 // textPage keeps texts side by side: one allocation for many.
@@ -205,7 +227,7 @@ func (t *textPage) keep(b []byte) string {
 
 func (w *set) parkedChanges(all bool) []rows {
 	parked := sorted(w.parked, func(p *parkedRow) bool { return all || p.dirty }, func(p *parkedRow) string { return p.stream })
-	return []rows{{tableParked, len(parked), func(i int, a []any) error {
+	return []rows{{table: tableParked, n: len(parked), fill: func(i int, a []any) error {
 		p := parked[i]
 		a[0], a[1], a[2], a[3], a[4], a[5] = p.stream, string(p.unit), string(p.regime), int64(p.revision), p.eventID, p.kind
 		a[6], a[7], a[8], a[9], a[10] = p.err, int64(p.waiting), int64(p.recorded), int64(p.known), p.place
@@ -399,7 +421,7 @@ func (w *set) settle() {
 	for _, u := range w.units {
 		u.dirty, u.recent = false, nil
 	}
-	w.lastDay = nil
+	w.lastDay, w.lastUnit = nil, nil
 	for _, d := range w.days {
 		d.dirty, d.whole, d.doc = false, false, nil
 	}
