@@ -35,6 +35,7 @@ func TestPlausibility(t *testing.T) {
 		{"rule 12: downwards too", c(1000, 600, 0), c(899, 601, 0), []domain.Finding{moved(1000, 899)}},
 		{"rule 12: of few", c(9, 6, 0), c(10, 7, 0), []domain.Finding{moved(9, 10)}},
 		{"rule 12: yesterday's numbers again", c(1000, 600, 5), c(1000, 600, 5), []domain.Finding{repeat}},
+		{"rule 12: so is a single number", content(domain.Figures{"installed": 600}), content(domain.Figures{"installed": 600}), []domain.Finding{repeat}},
 		{"rule 12: naughts may repeat", c(0, 0, 0), c(0, 0, 0), nil},
 		{"rule 12: one field fewer is not the same", c(1000, 600, 0), noToday, nil},
 		{"rule 12: nothing to compare with nil", nilReport, c(1, 0, 0), nil},
