@@ -98,7 +98,11 @@ func (l *leafFile) write(at int64, entries []Entry) error {
 		l.buf = l.buf[:0]
 		return nil
 	}
-	l.buf = l.buf[:0]
+	total := 0
+	for _, e := range entries {
+		total += 2 + len(e.Leaf)
+	}
+	l.buf = slices.Grow(l.buf[:0], min(total, writeBytes))
 	for _, e := range entries {
 		if len(l.buf)+2+len(e.Leaf) > writeBytes {
 			if err := flush(); err != nil {
