@@ -49,10 +49,14 @@ func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expec
 	c := &appendCall{}
 	c.one[0].Part = eventlog.Part{Stream: stream, Expected: expected, Events: events}
 	c.parts = c.one[:]
+	var done eventlog.Appended
 	err := l.submit(ctx, c)
-	done := c.one[0].result
-	if err == nil && c.behind {
+	switch { // after an error the call may still be the writer's
+	case err != nil:
+	case c.behind:
 		done, err = l.repeat(ctx, &c.one[0])
+	default:
+		done = c.one[0].result
 	}
 	if err != nil {
 		return eventlog.Appended{}, fmt.Errorf("sqlite: append %d events to %s at %s: %w", len(events), stream, expected, l.counted(err))
