@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +27,7 @@ type Evidence interface {
 	Status(ctx context.Context) (receipts.Status, error)
 	Checkpoints(ctx context.Context) ([]treestore.Signed, error)
 	Consistency(ctx context.Context, old int64, newest transparency.Note) (transparency.Consistency, error)
+	SignedLately(ctx context.Context, seen string) (bool, error)
 	Policy() *transparency.Policy
 	Handler(onError func(error)) http.Handler
 }
@@ -223,7 +223,7 @@ func (h *Handler) evidencePolicy(c *call) error {
 	return nil
 }
 
-// checkpointSeen names the newest checkpoint in a statement: "<size> <root>", as the checkpoint itself writes them.
+// checkpointSeen names the newest checkpoint in a statement.
 func (h *Handler) checkpointSeen(ctx context.Context) (string, error) {
 	if h.Evidence == nil {
 		return "", nil
@@ -232,6 +232,17 @@ func (h *Handler) checkpointSeen(ctx context.Context) (string, error) {
 	if err != nil || s.Signed == 0 {
 		return "", err
 	}
-	lines := strings.SplitN(s.Checkpoint.Text, "\n", 4)
-	return lines[1] + " " + lines[2], nil
+	return receipts.Names(s.Checkpoint), nil
+}
+
+// checkCheckpoint refuses one that the log did not sign of late. Without a log nobody is misled by what stands there.
+func (h *Handler) checkCheckpoint(ctx context.Context, seen string) error {
+	if seen == "" || h.Evidence == nil {
+		return nil
+	}
+	known, err := h.Evidence.SignedLately(ctx, seen)
+	if err == nil && !known {
+		err = refuse(http.StatusUnprocessableEntity, codeCheckpoint, "value", seen).in("checkpoint")
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -208,6 +209,12 @@ func TestSignOffsAreSigned(t *testing.T) {
 	refused(422, "nonce", "", body(old, key))
 	own := decodeInto[Statement](t, w.want(ask{as: "head", path: reportURL + "/statement?nonce=mine"}, 200))
 	refused(422, "nonce", "", body(own, key))
+	for _, at := range []string{"1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "somewhere"} { // an audit takes it for a fork
+		if p := decodeInto[Problem](t, w.want(ask{as: "head", path: reportURL + "/statement?checkpoint=" + url.QueryEscape(at)}, 422)); p.Code != "checkpoint_seen" {
+			t.Errorf("%s: %s, want checkpoint_seen", p.Code, p.Detail)
+		}
+		refused(422, "checkpoint_seen", "", fmt.Sprintf(`{"version":1,"digest":%q,"checkpoint_seen":%q}`, s.Digest, at))
+	}
 
 	good := body(statement(), key)
 	w.want(ask{as: "head", method: "POST", path: path, key: "sign-1", body: good}, 201)

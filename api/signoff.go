@@ -57,6 +57,8 @@ func (h *Handler) getStatement(c *call) error {
 		if out.CheckpointSeen, err = h.checkpointSeen(c.ctx); err != nil {
 			return err
 		}
+	} else if err = h.checkCheckpoint(c.ctx, out.CheckpointSeen); err != nil {
+		return err
 	}
 	issued := out.Nonce == ""
 	if issued {
@@ -139,9 +141,11 @@ func (h *Handler) signOff(c *call, cmd commands.Command, b signOffBody) (command
 		if b.Statement == "" { // what was signed must be said, not guessed
 			return commands.Result{}, domain.Refuse(domain.Invalid, domain.CodeRequired, "/statement", "name", "statement")
 		}
-		if err := h.takeStatement(c, cmd, b); err != nil {
+		if err := h.takeStatement(c, cmd, b); err != nil { // what it says to have seen was asked when it was issued
 			return commands.Result{}, err
 		}
+	} else if err := h.checkCheckpoint(c.ctx, b.CheckpointSeen); err != nil {
+		return commands.Result{}, err
 	}
 	result, err := h.Ledger.SignOff(c.ctx, cmd, c.reportKey(), domain.SigningAttempt{Version: seen.Version, Digest: seen.Digest,
 		CheckpointSeen: b.CheckpointSeen, Nonce: b.Nonce, Statement: b.Statement, Signature: b.Signature})

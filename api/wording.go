@@ -21,6 +21,7 @@ const (
 	codeNoEvidence      code = "no_evidence"
 	codeNoPrevious      code = "no_previous_views"
 	codeNonce           code = "nonce"
+	codeCheckpoint      code = "checkpoint_seen"
 	codeIfMatchFailed   code = "if_match_failed"
 	codeIfMatchMissing  code = "if_match_missing"
 	codeIfMatchSyntax   code = "if_match"
@@ -64,6 +65,7 @@ var transportTexts = map[code]explained{
 	codeFuture:          {domain.Wording{Vi: "Dữ liệu không hợp lệ", En: "The input is not valid"}, domain.Wording{Vi: "“{value}” nằm trong tương lai; chưa thể biết đến lúc đó sẽ ghi những gì.", En: "“{value}” lies in the future; what will be known then is not known yet."}},
 	codeNoEvidence:      {domain.Wording{Vi: "Không có nhật ký minh bạch", En: "No transparency log"}, domain.Wording{Vi: "Máy chủ này chạy không có nhật ký minh bạch, nên không cấp biên nhận.", En: "This server runs without a transparency log and gives no receipts."}},
 	codeNoPrevious:      {domain.Wording{Vi: "Không có gì để quay lại", En: "There is nothing to go back to"}, domain.Wording{Vi: "Không còn giữ dữ liệu tra cứu của lần dựng trước.", En: "No views from before a rebuild are kept."}},
+	codeCheckpoint:      {domain.Wording{Vi: "Dữ liệu không hợp lệ", En: "The input is not valid"}, domain.Wording{Vi: "Sổ không ký điểm kiểm tra “{value}” trong thời gian gần đây; hãy tải lại lời ký, hoặc để trống.", En: "The log did not sign the checkpoint “{value}” of late; load the statement again, or leave it out."}},
 	codeNonce:           {domain.Wording{Vi: "Lời ký đã cũ", En: "The statement is stale"}, domain.Wording{Vi: "Lời ký này đã dùng, đã quá hạn hoặc không do máy chủ cấp; hãy tải lại và ký.", En: "This statement was used, has expired or was not issued here; load it again, then sign."}},
 	codeIfMatchFailed:   {domain.Wording{Vi: "Đã có phiên bản khác", En: "There is another version"}, domain.Wording{Vi: "Báo cáo không phải là bản bạn đã xem; hãy xem lại.", En: "The report is not the one you looked at; look again."}},
 	codeIfMatchMissing:  {domain.Wording{Vi: "Thiếu điều kiện", En: "A precondition is required"}, domain.Wording{Vi: "Hãy nêu phiên bản đã xem, bằng If-Match hoặc trong nội dung.", En: "Say which version you looked at, with If-Match or in the body."}},

@@ -66,6 +66,7 @@ func TestOneDay(t *testing.T) {
 	// The head signs exactly what they saw. Without the tick nothing is signed.
 	root = head.page(report + "/sign")
 	head.send(root, "/sign", nil, http.StatusUnprocessableEntity)
+	head.send(root, "/sign", url.Values{"agree": {"1"}, "checkpoint": {"9 never signed"}}, http.StatusBadRequest)
 	old, values := head.form(root, "/sign", url.Values{"agree": {"1"}, "digest": {strings.Repeat("0", 64)}})
 	head.want(http.MethodPost, old, values, http.StatusPreconditionFailed)
 	head.shows(head.follow(root, "/sign", url.Values{"agree": {"1"}}), "Không còn báo cáo nào chờ ký")

@@ -137,6 +137,15 @@ func (h *Handler) signing(c *call, nonce string) (ui.Sign, domain.Version, error
 	}
 	if c.r.Method == http.MethodPost && !c.route.json { // what was seen, not what is newest
 		checkpoint = c.r.PostForm.Get("checkpoint")
+		known := checkpoint == ""
+		if !known && h.SignedLately != nil {
+			if known, err = h.SignedLately(c.ctx, checkpoint); err != nil {
+				return p, v, err
+			}
+		}
+		if !known { // an audit would take it for a fork
+			return p, v, fmt.Errorf("%w: the checkpoint %q was not signed of late", errForm, checkpoint)
+		}
 	}
 	p.Checkpoint = checkpoint
 	if p.Statement, _, err = h.Ledger.Statement(c.ctx, c.person.ID, key, checkpoint, nonce); err != nil {

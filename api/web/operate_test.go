@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,12 @@ func (w *world) operate() Operate {
 // checkpoint is a newer one each time, as in a ledger that is written to.
 func (w *world) checkpoint(context.Context) (string, error) {
 	return fmt.Sprintf("%d 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", w.signed.Add(1)), nil
+}
+
+func (w *world) signedLately(_ context.Context, seen string) (bool, error) {
+	size, root, _ := strings.Cut(seen, " ")
+	n, err := strconv.ParseInt(size, 10, 64)
+	return err == nil && n >= 1 && n <= w.signed.Load() && root == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", nil
 }
 
 // rebuilt waits until no rebuild goes on.

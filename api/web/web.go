@@ -69,6 +69,8 @@ type Config struct {
 	DemoPersons []domain.PersonID
 	// Checkpoint is the newest checkpoint of the log, which a statement to sign names; nil names none.
 	Checkpoint func(context.Context) (string, error)
+	// SignedLately reports whether a checkpoint that a form brings back is one of the log's; nil: none is.
+	SignedLately func(ctx context.Context, seen string) (bool, error)
 	// Operate is what the pages of operators and developers are made of.
 	Operate Operate
 	// WaitFor bounds how long a page waits for the views to show what was just recorded; 0 is five seconds.

@@ -128,7 +128,7 @@ func newWorldAt(t testing.TB, origin string, next http.Handler) *world {
 		next = http.NotFoundHandler()
 	}
 	w.handler, err = New(Config{Ledger: w.ledger, Views: w.views, Registry: registry, Accounts: a, State: w.state, Clock: w.clock.Now, Logger: zap.NewNop(), Next: next,
-		DemoPersons: persons, WaitFor: 20 * time.Second, Operate: w.operate(), Checkpoint: w.checkpoint})
+		DemoPersons: persons, WaitFor: 20 * time.Second, Operate: w.operate(), Checkpoint: w.checkpoint, SignedLately: w.signedLately})
 	w.ok(err)
 	w.settle()
 	return w

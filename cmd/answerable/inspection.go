@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/api/web"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/transparency/receipts"
 	"github.com/answerable-ledger/answerable/transparency/treestore"
 )
 
@@ -197,11 +197,15 @@ func (i *inspection) checkpoint(ctx context.Context) (string, error) {
 	if err != nil || s.Signed == 0 {
 		return "", err
 	}
-	lines := strings.SplitN(s.Checkpoint.Text, "\n", 4)
-	if len(lines) < 3 {
-		return "", fmt.Errorf("evidence: the checkpoint of size %d has no root", s.Signed)
+	return receipts.Names(s.Checkpoint), nil
+}
+
+// signedLately reports whether the log signed a checkpoint that a statement names.
+func (i *inspection) signedLately(ctx context.Context, seen string) (bool, error) {
+	if i.proof == nil {
+		return false, nil
 	}
-	return lines[1] + " " + lines[2], nil
+	return i.proof.SignedLately(ctx, seen)
 }
 
 // operate is what the pages of operators and developers are made of.

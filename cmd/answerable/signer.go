@@ -269,6 +269,10 @@ func (s *signer) Status(ctx context.Context) (receipts.Status, error) {
 	return ask(ctx, s, func(d *receipts.Desk) (receipts.Status, error) { return d.Status(ctx) })
 }
 
+func (s *signer) SignedLately(ctx context.Context, seen string) (bool, error) {
+	return ask(ctx, s, func(d *receipts.Desk) (bool, error) { return d.SignedLately(ctx, seen) })
+}
+
 func (s *signer) Checkpoints(ctx context.Context) ([]treestore.Signed, error) {
 	return ask(ctx, s, func(d *receipts.Desk) ([]treestore.Signed, error) { return d.Checkpoints(ctx) })
 }

@@ -58,7 +58,7 @@ func (a *app) withPages(n *node, state *appstate.State, look *inspection, how se
 		return nil, err
 	}
 	pages := web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: api,
-		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence, Checkpoint: look.checkpoint, Operate: look.operate(how.site, api.OpenAPI())}
+		Demo: how.demo, DemoPersons: how.persons, Receipts: !how.withoutEvidence, Checkpoint: look.checkpoint, SignedLately: look.signedLately, Operate: look.operate(how.site, api.OpenAPI())}
 	if look.proof != nil {
 		pages.Evidence = look.proof
 	}

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -299,4 +301,28 @@ func (d *Desk) Consistency(ctx context.Context, old int64, newest transparency.N
 		return c, fmt.Errorf("receipts: prove %d to %d: %w", old, to.Size, err)
 	}
 	return c, nil
+}
+
+// lately is how many of the newest checkpoints a signer may have seen: at one a second at most, those of a quarter of an hour
+// and more. Chosen.
+const lately = 1000
+
+// SignedLately reports whether one of the newest checkpoints says a size and a root, as in "1234 <root>". What a signer says
+// to have seen is asked here before it is recorded: an audit takes a checkpoint that was never signed for a fork.
+func (d *Desk) SignedLately(ctx context.Context, seen string) (bool, error) {
+	all, err := d.o.Tree.NewestCheckpoints(ctx, lately)
+	if err != nil {
+		return false, fmt.Errorf("receipts: look for the checkpoint %q: %w", seen, err)
+	}
+	return slices.ContainsFunc(all, func(c treestore.Signed) bool { return Names(c.Note) == seen }), nil
+}
+
+// Names is how a statement to sign names a checkpoint: "<size> <root>", as the checkpoint itself writes them; "" when it says
+// neither.
+func Names(checkpoint transparency.Note) string {
+	lines := strings.SplitN(checkpoint.Text, "\n", 4)
+	if len(lines) < 3 {
+		return ""
+	}
+	return lines[1] + " " + lines[2]
 }
