@@ -110,7 +110,12 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 			if r.encoder == nil {
 				continue
 			}
-			if err := g.bulk(ctx, *r, b.v.decoders(), each); err != nil {
+			err := g.bulk(ctx, *r, b.v.decoders(), each)
+			if errors.Is(err, errNotFresh) { // nothing was written: it goes the way of the other tables, only slower
+				b.v.config.Logger.Warn("the rows of a table are inserted one by one", zap.String("table", r.table.Name), zap.Error(err))
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			written += int64(r.n)

@@ -2,13 +2,20 @@ package projections
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/answerable-ledger/answerable/domain"
+	"github.com/answerable-ledger/answerable/eventlog"
 )
 
 // pagesFile is a fresh SQLite file with tables of one shape, and the page where the second of them begins.
@@ -143,4 +150,40 @@ func TestTablePagesLeaveLockByte(t *testing.T) {
 		rows = append(rows, []value{{number: int64(i + 1)}, {}, {text: bytes.Repeat([]byte("x"), 9000)}, {}, {text: bytes.Repeat([]byte("y"), i*2000)}})
 	}
 	fillPages(t, path, root, rows)
+}
+
+// Given a file whose pages cannot be written by hand, then its rows are inserted, and are the same.
+func TestPagesThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	log := newRecorder()
+	l := &load{clock: time.Date(2020, 12, 1, 0, 0, 0, 0, time.UTC), next: map[string]uint64{}, max: 4000, facts: func(f domain.Fact) { log.record(t, f) }}
+	l.write()
+	v := openViews(t, t.TempDir(), log)
+	defer closeViews(t, v)
+	w, err := v.foldAll(ctx, eventlog.Position{Commit: math.MaxInt64, Prepare: math.MaxInt64}, always, nil)
+	must(t, err)
+	written := func(change func(*generation)) map[string][]string {
+		g, err := v.store.begin(ctx, v.fingerprint)
+		must(t, err)
+		change(g)
+		b := &build{v: v, report: func(Progress) {}, giveWay: newGiveWay(v)}
+		must(t, b.writeAll(ctx, g, w))
+		must(t, v.store.finish(ctx, g))
+		rows := dumpOf(t, g)
+		must(t, g.close())
+		return rows
+	}
+	byPages := written(func(*generation) {})
+	inserted := written(func(g *generation) {
+		info, err := g.growing.file.Stat()
+		must(t, err)
+		must(t, g.growing.file.Truncate(info.Size()+1)) // more than its header says
+	})
+	if len(byPages[tableObligation.Name]) == 0 {
+		t.Fatal("there are no obligations")
+	}
+	if d := cmp.Diff(byPages, inserted); d != "" {
+		t.Errorf("-pages +inserted:\n%s", d)
+	}
 }

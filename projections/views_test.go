@@ -154,6 +154,11 @@ func dump(t failer, v *Views) map[string][]string {
 	t.Helper()
 	g, err := v.generation(context.Background())
 	must(t, err)
+	return dumpOf(t, g)
+}
+
+func dumpOf(t failer, g *generation) map[string][]string {
+	t.Helper()
 	out := map[string][]string{}
 	for _, tb := range tables {
 		rows, err := g.read.Query("SELECT * FROM " + g.name(tb))
