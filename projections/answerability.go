@@ -102,10 +102,10 @@ func (w *set) vacancyChanged(s *slot) {
 func (w *set) head(s *slot, when instant) (headRef, error) {
 	h := headRef{At: when}
 	var err error
-	if h.Tenure, err = w.tenure(s.unit, when.time()); err != nil || h.Tenure > 0 {
+	if h.Tenure, err = w.tenure(s.unit, when); err != nil || h.Tenure > 0 {
 		return h, err
 	}
-	h.Above, err = w.tenure(s.above, when.time())
+	h.Above, err = w.tenure(s.above, when)
 	return h, err
 }
 

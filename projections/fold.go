@@ -27,8 +27,9 @@ type step struct {
 
 // preparer decodes events. It is one goroutine's own: the entries it writes lie side by side in its pages.
 type preparer struct {
-	page []byte
-	days map[string]domain.Date // by the form that streams name them in
+	page   []byte
+	days   map[string]domain.Date // by the form that streams name them in
+	fields fieldOrder
 }
 
 // pageBytes of entries are allocated at once: a rebuild holds them by the million, and the collector counts objects.
@@ -55,7 +56,7 @@ func (p *preparer) prepare(s *step) {
 			p.page = make([]byte, 0, pageBytes)
 		}
 		start := len(p.page)
-		page, err := n.appendTail(p.page)
+		page, err := n.appendTail(p.page, &p.fields)
 		if err != nil {
 			s.err = err
 			return

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -128,7 +127,7 @@ func (n entry) fact(k domain.ReportKey) domain.Fact {
 
 // appendTail writes the entry without the instant it became known, which only the ordered fold can say: everything else is
 // written by the decoders, in parallel. An act that names a version has that version's digest, so it is not repeated.
-func (n *entry) appendTail(b []byte) ([]byte, error) {
+func (n *entry) appendTail(b []byte, order *fieldOrder) ([]byte, error) {
 	o := object(append(append(append(b, `"k":"`...), n.Kind...), '"'))
 	o.number("r", int64(n.Received))
 	o.id("e", n.EventID)
@@ -140,7 +139,7 @@ func (n *entry) appendTail(b []byte) ([]byte, error) {
 	o.number("fv", int64(n.FormVersion))
 	if len(n.Figures) > 0 {
 		o.name("g")
-		o = appendFigures(o, n.Figures)
+		o = order.appendFigures(o, n.Figures)
 	}
 	o.flag("z", n.Nil)
 	o.text("no", n.Note)
@@ -197,23 +196,37 @@ func (s *slot) appendHistory(b []byte) []byte {
 	return append(b, ']')
 }
 
-func appendFigures(b []byte, f domain.Figures) []byte {
-	b = append(b, '{')
-	var few [16]string // most forms have no more fields: then nothing is allocated
-	names := few[:0]
-	for name := range f {
-		names = append(names, name)
+// fieldOrder is the fields of the figures written last, sorted: those of the next report are mostly the same.
+type fieldOrder []string
+
+func (last *fieldOrder) appendFigures(b []byte, f domain.Figures) []byte {
+	begin := len(b)
+	if len(*last) == len(f) {
+		if b, ok := appendFields(b, f, *last); ok {
+			return b
+		}
 	}
-	slices.Sort(names)
-	for i, name := range names {
+	*last = f.Names()
+	b, _ = appendFields(b[:begin], f, *last)
+	return b
+}
+
+// appendFields writes figures in an order of their fields; false when that names one that they have not.
+func appendFields(b []byte, f domain.Figures, order []string) ([]byte, bool) {
+	b = append(b, '{')
+	for i, name := range order {
+		value, ok := f[name]
+		if !ok {
+			return b, false
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = appendText(b, name)
 		b = append(b, ':')
-		b = strconv.AppendInt(b, f[name], 10)
+		b = strconv.AppendInt(b, value, 10)
 	}
-	return append(b, '}')
+	return append(b, '}'), true
 }
 
 func appendPins(b []byte, pins []domain.ChildPin) []byte {

@@ -202,7 +202,7 @@ func TestEntriesFoldLikeFacts(t *testing.T) {
 				if !ok {
 					t.Fatalf("%s is no entry", f.Event.Kind())
 				}
-				tail, err := n.appendTail(nil)
+				tail, err := n.appendTail(nil, new(fieldOrder))
 				must(t, err)
 				s.entries = append(s.entries, heldEntry{at(f.RecordedAt), tail})
 			}

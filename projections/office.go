@@ -16,6 +16,10 @@ type officeRow struct {
 	chronicle
 	dirty   bool
 	holders []domain.PersonID // persons whose tenure began, for the index from person to offices
+	// answered is who was head when it was asked last, for a day's forms are due at one instant; 0 when nobody asked since
+	// the state changed.
+	asked    instant
+	answered int32
 }
 
 func (w *set) applyOffice(s *step) error {
@@ -43,6 +47,7 @@ func (w *set) applyOffice(s *step) error {
 		return err
 	}
 	o.state = o.state.Apply(s.fact)
+	o.asked = 0
 	o.dirty = true
 	if !tenure {
 		return nil
@@ -93,7 +98,7 @@ func (w *set) office(unit domain.UnitCode) (*officeRow, error) {
 }
 
 // tenure is the place of the head at an instant among the office's tenures, counted from 1; 0 is a vacancy.
-func (w *set) tenure(u *unitRow, when time.Time) (int32, error) {
+func (w *set) tenure(u *unitRow, when instant) (int32, error) {
 	if u == nil {
 		return 0, nil
 	}
@@ -104,7 +109,10 @@ func (w *set) tenure(u *unitRow, when time.Time) (int32, error) {
 		}
 		u.office = o
 	}
-	return int32(domain.HeadAmong(u.office.state.Tenures, when)), nil
+	if o := u.office; o.asked != when {
+		o.asked, o.answered = when, int32(domain.HeadAmong(o.state.Tenures, when.time()))
+	}
+	return u.office.answered, nil
 }
 
 func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {
