@@ -196,3 +196,25 @@ func FuzzSignatureHeader(f *testing.F) {
 		}
 	})
 }
+
+// A file that is sent in parts is found whole, or refused.
+func FuzzImportFile(f *testing.F) {
+	f.Add("multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\nunit,form\r\n--x--\r\n")
+	f.Add("multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../../a.JSON\"\r\n\r\n[]\r\n--x--\r\n")
+	f.Add("multipart/form-data", "--\r\n")
+	f.Add("multipart/form-data; boundary=x", "--x--")
+	f.Add("text/csv; charset=latin1", "x")
+	f.Add("application/json", "[]")
+	f.Fuzz(func(t *testing.T, mediaType, body string) {
+		h := fuzzedHandler()
+		r := httptest.NewRequest(http.MethodPost, "/v1/fuzzed", strings.NewReader(body))
+		r.Header["Content-Type"] = []string{mediaType}
+		name, file, channel, err := h.importFile(&call{h: h, r: r, x: &exchange{ResponseWriter: httptest.NewRecorder()}, route: &route{}})
+		switch {
+		case err != nil:
+			refused(t, mediaType+"\n"+body, err)
+		case name == "" || strings.Contains(name, "/") && name != "/" || channel == "" || len(file) > len(body):
+			t.Fatalf("%q, %d bytes, %q", name, len(file), channel)
+		}
+	})
+}

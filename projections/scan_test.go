@@ -2,6 +2,7 @@ package projections
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,6 +89,35 @@ func FuzzKnownAt(f *testing.F) {
 		known := knownAt(&asked)
 		if known < 0 || known != forever && known != 0 && !time.Unix(0, int64(known)).Equal(asked) || known == forever && asked.Year() < 2262 || known == 0 && asked.Unix() > 0 {
 			t.Fatalf("%s: %d", text, known)
+		}
+	})
+}
+
+// The documents of a row are read as they were written, or refused; whatever they are, nothing panics.
+func FuzzRowDocuments(f *testing.F) {
+	f.Add(string(appendAnswers(nil, []answerState{{From: 1, Deadline: headRef{2, 1, 0}}, {From: 3, Deadline: headRef{2, 0, 4}, SignOff: headRef{At: 5}, Figures: headRef{6, 1, 1}}})))
+	f.Add(string(appendBreaches(nil, []breachState{{From: 1}, {2, "excused"}})))
+	for _, seed := range []string{"", "[]", "[{}]", `[{"n":1,"k":"ReportSubmitted","v":1,"h":"x"},{"n":2,"k":"ReportSignedOff","v":1}]`, `[{"f":1,"d":[1]}]`, `[{"e":"x"}]`, "[null]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, doc string) {
+		if all, err := readAnswers(doc); err == nil && len(all) > 0 {
+			again, err := readAnswers(string(appendAnswers(nil, all)))
+			if err != nil || !slices.EqualFunc(all, again, func(a, b answerState) bool {
+				return a.From == b.From && a.Deadline == b.Deadline && (a.SignOff.At == 0 || a.SignOff == b.SignOff) && (a.Figures.At == 0 || a.Figures == b.Figures)
+			}) {
+				t.Fatalf("%+v is written and read as %+v, %v", all, again, err)
+			}
+		}
+		if all, err := readBreaches(doc); err == nil && len(all) > 0 {
+			if again, err := readBreaches(string(appendBreaches(nil, all))); err != nil || !slices.EqualFunc(all, again, func(a, b breachState) bool { return a.From == b.From && a.Outcome == b.Outcome }) {
+				t.Fatalf("%+v is written and read as %+v, %v", all, again, err)
+			}
+		}
+		if whole, err := entriesUntil(doc, forever); err == nil && len(whole) > 0 {
+			if part, err := entriesUntil(doc, whole[0].Known); err != nil || len(part) > len(whole) {
+				t.Fatalf("%d of %d entries are known: %v", len(part), len(whole), err)
+			}
 		}
 	})
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +88,35 @@ func FuzzTimes(f *testing.F) {
 			t.Fatalf("%q: %v", s, at)
 		case at != nil && (at.After(now) || at.Location() != time.UTC):
 			t.Fatalf("%q: %v", s, at)
+		}
+	})
+}
+
+// The file that says where the evidence lies is read whole or refused by name, and what is written is read as it was.
+func FuzzEvidencePlace(f *testing.F) {
+	for _, s := range []string{`{}`, `{"origin":"ledger.example/a"}`, `{"policy":"policy.txt","policy":"x"}`, `[]`, ``, `{"unknown":1}`, `{"origin":null}`, "\ufeff{}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, evidenceFile), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, ok, err := readEvidence(dir)
+		if err != nil {
+			if !strings.Contains(err.Error(), evidenceFile) {
+				t.Fatalf("refused without naming the file: %v", err)
+			}
+			return
+		}
+		if !ok {
+			t.Fatal("it is there")
+		}
+		if err := p.write(); err != nil {
+			t.Fatal(err)
+		}
+		if again, _, err := readEvidence(dir); err != nil || !reflect.DeepEqual(p, again) {
+			t.Fatalf("%+v is written and read as %+v, %v", p, again, err)
 		}
 	})
 }
