@@ -8,6 +8,8 @@ FUZZTIME ?= 20s
 RACED    := /(accounts|api|appstate|commands|eventlog|projections|transparency)(/|$$)
 SERVING  := ^(TestServeClosesTheDay|TestAServerLeavesTheReadersAlone)$$
 TIMEOUT  := 20m
+# Screenshots of the pages as the tests saw them are kept here.
+export ANSWERABLE_ARTIFACTS ?= $(CURDIR)/artifacts
 
 .PHONY: help test tools format vet shape plain raced build demo bench fuzz
 

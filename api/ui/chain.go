@@ -15,6 +15,7 @@ type Chain struct {
 	Area      domain.UnitCode // "" is the province
 	AreaName  string
 	Total     *int64
+	Evidence  bool // there is proof of events
 	Missing   []domain.UnitCode
 	Parts     []ChainPart
 }
@@ -28,6 +29,7 @@ type ChainPart struct {
 	Value      *int64 // nil: the report does not have the figure
 	ChangedIn  int    // the version that last changed it
 	Answerable projections.HeadRef
+	EventID    string                  // of the version that was taken; "" for an area
 	SignOff    *projections.SignOffRow // of the version that was taken; nil: nobody signed it
 	Parts      []ChainPart             // what it is made of
 }

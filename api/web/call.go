@@ -298,8 +298,8 @@ func (c *call) nav() ([]ui.NavItem, error) {
 		add("/today", "today")
 	}
 	signs := a.HasAny(domain.RoleHead)
-	if !signs && len(a.Grants) == 0 { // a deputy signs by an authority, without a role
-		units, err := c.offices()
+	if !signs { // a deputy signs by an authority, without the role of head
+		units, err := c.officesBeside(a.Grants)
 		if err != nil {
 			return nil, err
 		}
@@ -335,6 +335,23 @@ func (c *call) nav() ([]ui.NavItem, error) {
 		add("/access", "access")
 	}
 	add("/account", "account")
+	return out, nil
+}
+
+// officesBeside is offices; of who holds roles it looks only at the units that they hold them for, since their pages are many.
+func (c *call) officesBeside(grants []domain.Grant) (out []domain.UnitCode, err error) {
+	if len(grants) == 0 {
+		return c.offices()
+	}
+	for _, g := range grants {
+		ok, err := access.InOffice(c.ctx, c.h.Ledger, g.Unit, c.person.ID)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, g.Unit)
+		}
+	}
 	return out, nil
 }
 

@@ -24,7 +24,7 @@ func (h *Handler) chainPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Chain{Frame: f, Form: domain.FormID(c.query.Get("form")), Field: c.query.Get("field"), Area: c.unitAsked()}
+	p := ui.Chain{Frame: f, Evidence: h.Evidence != nil, Form: domain.FormID(c.query.Get("form")), Field: c.query.Get("field"), Area: c.unitAsked()}
 	form, ok := h.Registry.CurrentForm(p.Form)
 	i := slices.IndexFunc(form.Fields, func(x domain.Field) bool { return x.Name == p.Field })
 	if !ok || i < 0 {
@@ -123,7 +123,7 @@ func (x *apart) part(form domain.FormID, pin domain.ChildPin, head *projections.
 	}
 	var pins []below
 	if record.Version == pin.Version {
-		out.SignOff = record.SignOff
+		out.SignOff, out.EventID = record.SignOff, record.EventID
 		for _, figure := range record.Figures {
 			if figure.Field == x.field {
 				out.Value, out.Answerable, out.ChangedIn = &figure.Value, figure.Answerable, figure.ChangedIn
@@ -143,6 +143,7 @@ func (x *apart) part(form domain.FormID, pin domain.ChildPin, head *projections.
 			return out, err
 		}
 		if pin.Version >= 1 && pin.Version <= len(report.Versions) {
+			out.EventID = report.Versions[pin.Version-1].EventID
 			content := report.Versions[pin.Version-1].Content
 			if value, ok := content.Figures[x.field]; ok {
 				out.Value = &value

@@ -142,7 +142,21 @@ func TestOneDay(t *testing.T) {
 	for what, want := range map[string]string{"breaches": "Phú Lợi", "changed": "Hiệp Thành", "deputy": "Không có dòng nào", "head_changed": "Không có dòng nào", "out_of_date": "Thủ Dầu Một"} {
 		inspector.shows(inspector.page("/search?date=2021-02-08&what="+what), want)
 	}
-	inspector.shows(inspector.page("/access"), "/search?date=2021-02-08&what=changed", "/reports/25741/2021-02-08")
+	// Another day has another address, and the time of knowledge stays.
+	moved := inspector.want(http.MethodGet, "/reports/25741/2021-02-08?date=2021-02-07&known_at=2021-02-08T15:00:00%2B07:00&regime=bluezone", nil, http.StatusSeeOther)
+	if to := moved.Header().Get("Location"); to != "/reports/25741/2021-02-07?known_at=2021-02-08T15%3A00%3A00%2B07%3A00&regime=bluezone" {
+		t.Error(to)
+	}
+	page := inspector.page("/reports/25741/2021-02-08")
+	control := find(page, func(n *html.Node) bool { return n.Data == "form" && attr(n, "class") == "asked" })
+	before := find(page, func(n *html.Node) bool { return n.Data == "a" && attr(n, "rel") == "prev" })
+	for _, to := range []string{attr(control, "action") + "?date=2021-02-07", attr(before, "href")} {
+		to = inspector.want(http.MethodGet, to, nil, http.StatusSeeOther).Header().Get("Location")
+		inspector.shows(find(inspector.page(to), func(n *html.Node) bool { return n.Data == "h1" }), "07/02/2021")
+	}
+	inspector.want(http.MethodGet, "/reports/25741/2021-02-08?date=yesterday", nil, http.StatusUnprocessableEntity)
+	inspector.page("/reports/bluezone/commune/25741/2021-02-08/filed")
+	inspector.shows(inspector.page("/access"), "/reports/bluezone/commune/25741/2021-02-08/filed", "/search?date=2021-02-08&what=changed", "/reports/25741/2021-02-08")
 	w.as("admin").shows(w.as("admin").page("/access"), "inspector", "department")
 }
 

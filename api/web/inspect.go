@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,6 +35,16 @@ func (h *Handler) inspectPage(c *call) error {
 
 // reportPage is what a unit reported for a day: the versions side by side, who answers, everything that happened.
 func (h *Handler) reportPage(c *call) error {
+	if asked := c.query.Get("date"); asked != "" && asked != c.path("date") { // another day has another address
+		date, err := domain.ParseDate(asked)
+		if err != nil {
+			return domain.Refuse(domain.Invalid, domain.CodeDate, "/date", "value", asked)
+		}
+		rest := maps.Clone(c.query)
+		rest.Del("date")
+		to := url.URL{Path: "/reports/" + c.path("unit") + "/" + string(date), RawQuery: rest.Encode()}
+		return c.redirect(to.String())
+	}
 	f, err := c.frame("history")
 	if err != nil {
 		return err

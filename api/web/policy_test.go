@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -109,6 +111,10 @@ func TestGetChangesNothing(t *testing.T) {
 				b.parsed(path, r)
 			}
 		}
+	}
+	// What the mux answers by itself is an answer too.
+	if r := w.as("").ask(http.MethodGet, "//home", nil); r.Code/100 != 3 || !strings.Contains(r.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'") || r.Header().Get("Referrer-Policy") == "" {
+		t.Errorf("a path that is not clean: %d %v", r.Code, r.Header())
 	}
 	after, err := w.log.Head(w.ctx)
 	w.ok(err)
@@ -216,5 +222,24 @@ func TestFailuresAreWhole(t *testing.T) {
 		if r := b.want(http.MethodGet, "/assets/"+name+"?v=old", nil, 200); strings.Contains(r.Header().Get("Cache-Control"), "immutable") {
 			t.Error(name, "is kept for ever under a name that is not its own")
 		}
+	}
+}
+
+// TestADeputyWhoFiles: a right to sign shows what waits for the signature also to who holds another role there.
+func TestADeputyWhoFiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	filer := w.as("filer")
+	leads := func() bool {
+		return find(filer.page("/today"), func(n *html.Node) bool { return n.Data == "a" && attr(n, "href") == "/queue" }) != nil
+	}
+	if leads() {
+		t.Error("a filer is shown a queue to sign")
+	}
+	w.do(func(ctx context.Context, c commands.Command) (commands.Result, error) {
+		return w.ledger.GrantAuthority(ctx, c, domain.AuthorityGranted{Unit: "25741", Authority: "kt_1", Person: "filer", Capacity: domain.CapacityKT, Title: "Phó Chủ tịch", From: w.clock.Now(), Until: at(23, 0), Decision: "03/QĐ"})
+	})
+	if !leads() {
+		t.Error("a filer who may sign is not led to what waits for it")
 	}
 }

@@ -101,6 +101,10 @@ func TestSlipHoldsTheReceipt(t *testing.T) {
 	filer.want(http.MethodGet, "/proof/x", nil, http.StatusNotFound)
 
 	inspector := w.as("inspector")
+	root = inspector.page("/chain?date=2021-02-08&form=commune&field=installed")
+	if attr(find(root, func(n *html.Node) bool { return strings.HasPrefix(attr(n, "href"), "/proof/") }), "href") != attr(link, "href") {
+		t.Error("a number that is taken apart does not lead to its proof")
+	}
 	root = inspector.page("/reports/25741/2021-02-08?regime=bluezone")
 	bundle := find(root, func(n *html.Node) bool { return strings.Contains(attr(n, "href"), "/evidence?") })
 	r := inspector.want(http.MethodGet, attr(bundle, "href"), nil, http.StatusOK)

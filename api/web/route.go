@@ -60,7 +60,7 @@ func (h *Handler) table() []*route {
 		post("passkey-revoke", "/account/passkey/revoke", h.passkeyRevoke), post("oidc-bind", "/account/oidc", h.oidcBind), post("oidc-unbind", "/account/oidc/unbind", h.oidcUnbind),
 
 		get("today", "/today", h.todayPage),
-		get("file", reportPath+"/file", h.filePage), post("file-send", reportPath+"/file", h.fileSend), get("filed", reportPath+"/filed", h.filedPage),
+		get("file", reportPath+"/file", h.filePage), post("file-send", reportPath+"/file", h.fileSend), read("filed", reportPath+"/filed", h.filedPage),
 
 		get("upload", "/upload", h.uploadPage), get("upload-form", "/upload/form.csv", h.uploadForm),
 		{id: "upload-send", method: http.MethodPost, path: "/upload", handle: h.uploadSend, file: true},
@@ -71,12 +71,12 @@ func (h *Handler) table() []*route {
 		post("return", reportPath+"/return", h.returnReport),
 		get("answers", "/answers", h.answersPage), get("explain", reportPath+"/explain", h.explainPage), post("explain-send", reportPath+"/explain", h.explainSend),
 
-		read("inspect", "/inspect", h.inspectPage), read("report", "/reports/{unit}/{date}", h.reportPage), read("bundle", "/reports/{unit}/evidence", h.bundle), get("proof", "/proof/{event}", h.proofPage), read("search", "/search", h.searchPage),
+		read("inspect", "/inspect", h.inspectPage), read("report", "/reports/{unit}/{date}", h.reportPage), read("bundle", "/reports/{unit}/evidence", h.bundle), read("proof", "/proof/{event}", h.proofPage), read("search", "/search", h.searchPage),
 
 		read("grid", "/grid", h.gridPage), read("judge", "/judgements", h.judgePage),
 		post("excuse", reportPath+"/excuse", h.excuse), post("uphold", reportPath+"/uphold", h.uphold),
 		read("progress", "/progress", h.progressPage), read("totals", "/totals", h.totalsPage), read("chain", "/chain", h.chainPage), post("issue", "/totals/issue", h.issue),
-		get("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
+		read("access", "/access", h.accessPage), get("links", "/links", h.linksPage), post("link-issue", "/links", h.linkIssue),
 
 		{id: "live", method: http.MethodGet, path: "/live", handle: h.liveFeed, json: true, feed: true},
 		read("district", "/district", h.districtPage), post("remind", reportPath+"/remind", h.remind),

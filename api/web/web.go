@@ -121,7 +121,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var b [6]byte
 	rand.Read(b[:])
-	r = r.WithContext(context.WithValue(r.Context(), arrivalKey{}, arrival{at: at, id: h.process + "-" + hex.EncodeToString(b[:])}))
+	id := h.process + "-" + hex.EncodeToString(b[:])
+	r = r.WithContext(context.WithValue(r.Context(), arrivalKey{}, arrival{at: at, id: id}))
+	header := w.Header() // set here, for the mux answers by itself when a path is not clean
+	header.Set("Content-Security-Policy", contentSecurity)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Request-Id", id)
 	h.mux.ServeHTTP(w, r)
 }
 
@@ -140,16 +151,6 @@ const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'
 func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	a, _ := r.Context().Value(arrivalKey{}).(arrival)
 	c := &call{h: h, w: w, r: r, ctx: r.Context(), route: rt, at: a.at, id: a.id}
-	header := w.Header()
-	header.Set("Content-Security-Policy", contentSecurity)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("Referrer-Policy", "same-origin")
-	header.Set("Cross-Origin-Opener-Policy", "same-origin")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Request-Id", c.id)
 	defer func() {
 		p := recover()
 		if p == http.ErrAbortHandler {

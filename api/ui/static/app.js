@@ -58,12 +58,26 @@ for (const form of document.querySelectorAll("[data-fragment]")) {
   }
 }
 
-// The words are the server's; when the minute is over the page asks again for what it says.
-const due = document.querySelector(".until[data-due]");
-if (due && !document.querySelector("form.stack")) {
+// The words are the server's; when the minute is over the page asks again for what it says. That is no use of the session,
+// which ends as if the page were left alone; then the page says so.
+function countdown() {
+  const due = document.querySelector(".until[data-due]");
+  if (!due || document.querySelector("form.stack")) return;
   const seconds = Number(due.dataset.due) - Number(due.dataset.now);
-  if (seconds > 0) setTimeout(() => location.reload(), Math.min(60, seconds + 1) * 1000);
+  if (seconds <= 0) return;
+  setTimeout(async () => {
+    const answer = await fetch(location.href, { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (answer && (answer.redirected || !answer.ok)) return location.reload();
+    const now = answer && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".until[data-due]");
+    if (answer && !now) return location.reload();
+    if (now) {
+      due.textContent = now.textContent;
+      Object.assign(due.dataset, { due: now.dataset.due, now: now.dataset.now });
+    }
+    countdown();
+  }, Math.min(60, seconds + 1) * 1000);
 }
+countdown();
 
 const draftKey = (name) => "draft/" + name;
 for (const form of document.querySelectorAll("form[data-draft]")) {
