@@ -8,8 +8,9 @@ FUZZTIME ?= 20s
 RACED    := /(accounts|api|appstate|commands|eventlog|projections|transparency)(/|$$)
 SERVING  := ^(TestServeClosesTheDay|TestAServerLeavesTheReadersAlone)$$
 TIMEOUT  := 20m
-# Screenshots of the pages as the tests saw them are kept here.
-export ANSWERABLE_ARTIFACTS ?= $(CURDIR)/artifacts
+# Screenshots of the pages as the tests saw them are kept here. The name does not begin with ANSWERABLE_: those are settings,
+# and a server refuses one that it does not know.
+export ARTIFACTS_DIR ?= $(CURDIR)/artifacts
 
 .PHONY: help test tools format vet shape plain raced build demo bench fuzz
 

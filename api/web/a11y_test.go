@@ -114,13 +114,13 @@ func (b *tab) attach(selector, content string) {
 
 // TestEveryPageForEverybody looks at every page in a browser, in both languages: axe finds nothing wrong on a desk and on a
 // phone; at 320 px and at twice the size nothing but regions of their own scrolls sideways; everything that is to be
-// pressed is large enough. Pages are kept as pictures, all of them when ANSWERABLE_ARTIFACTS says where;
+// pressed is large enough. Pages are kept as pictures, all of them when ARTIFACTS_DIR says where;
 // ANSWERABLE_PAGES is how the names begin of the only ones to look at, for who works on them.
 func TestEveryPageForEverybody(t *testing.T) {
 	w, origin := serveWorld(t)
 	w.fullDay()
 	shots := artifacts(t)
-	everything := os.Getenv("ANSWERABLE_ARTIFACTS") != "" // a picture takes as long as a visit
+	everything := os.Getenv("ARTIFACTS_DIR") != "" // a picture takes as long as a visit
 	b := newTab(t, origin, shots, "", 1280, 900)
 	b.onEveryPage(axeSource)
 	visits := w.visits()
@@ -183,7 +183,7 @@ func (b *tab) everyWay(name string, open func(lang string)) {
 			b.says("axe", axeRun)
 			b.says("wide", wide)
 			b.says("small", small)
-			if os.Getenv("ANSWERABLE_ARTIFACTS") != "" {
+			if os.Getenv("ARTIFACTS_DIR") != "" {
 				b.picture(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
 		}

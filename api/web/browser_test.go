@@ -22,9 +22,9 @@ import (
 	"github.com/answerable-ledger/answerable/signing/enrolled"
 )
 
-// artifacts is where screenshots are kept: the directory named by ANSWERABLE_ARTIFACTS, or the test's own.
+// artifacts is where screenshots are kept: the directory named by ARTIFACTS_DIR, or the test's own.
 func artifacts(t *testing.T) string {
-	if dir := os.Getenv("ANSWERABLE_ARTIFACTS"); dir != "" {
+	if dir := os.Getenv("ARTIFACTS_DIR"); dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -151,10 +152,12 @@ func startServer(t *testing.T, dir string, env ...string) *serverProcess {
 	return s
 }
 
-// newServer is startServer in steps: start runs it, listens waits until it does.
+// newServer is startServer in steps: start runs it, listens waits until it does. Settings in the environment of the tests are
+// not the server's: it would serve another directory, or refuse to.
 func newServer(t *testing.T, dir string, env ...string) *serverProcess {
 	s := &serverProcess{cmd: exec.Command("answerable", "--lang", "en", "serve", "--data", dir, "--listen", "127.0.0.1:0"), errs: &said{}}
-	s.cmd.Env = append(os.Environ(), env...)
+	ours := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "ANSWERABLE_") })
+	s.cmd.Env = append(ours, env...)
 	s.cmd.Stderr = s.errs
 	return s
 }
