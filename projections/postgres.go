@@ -27,11 +27,7 @@ const (
 
 // postgresDialect keeps every generation in one database. Text is compared by its bytes, as SQLite does: the order of a
 // page must not depend on the server's locale.
-type postgresDialect struct {
-	// bulk are connections of a generation that nobody reads yet: its rows may come by several at once, in transactions of
-	// their own. nil for others.
-	bulk *sql.DB
-}
+type postgresDialect struct{}
 
 func (postgresDialect) bind(query string) string { return dollars(query) }
 
@@ -108,7 +104,7 @@ const (
 func (d postgresDialect) insert(ctx context.Context, tx *sql.Tx, n int, r rows, conflict string) error {
 	name := d.name(n, r.table)
 	if conflict == "" {
-		return d.copyAll(ctx, tx, name, r)
+		return d.copyRows(ctx, tx, name, r)
 	}
 	if r.n < pgCopyFrom {
 		return insertRows(ctx, tx, d, name, r, conflict, pgRowsPerInsert)
@@ -118,7 +114,7 @@ func (d postgresDialect) insert(ctx context.Context, tx *sql.Tx, n int, r rows, 
 	if _, err := tx.ExecContext(ctx, "CREATE TEMPORARY TABLE batch_"+r.table.Name+" (LIKE "+name+") ON COMMIT DROP"); err != nil {
 		return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
 	}
-	if err := d.copyRows(ctx, tx, beside, r, encodeAhead(ctx, r, pgRowsPerChunk)); err != nil {
+	if err := d.copyRows(ctx, tx, beside, r); err != nil {
 		return err
 	}
 	columns := strings.Join(r.table.columnNames(), ", ")
@@ -128,45 +124,17 @@ func (d postgresDialect) insert(ctx context.Context, tx *sql.Tx, n int, r rows, 
 	return nil
 }
 
-// copyAll writes rows that are not there yet. They are encoded ahead of the connections that take them, two where that is
-// allowed: what a row costs it costs the server, and that has a process per connection.
-func (d postgresDialect) copyAll(ctx context.Context, tx *sql.Tx, name string, r rows) (err error) {
+// copyRows writes rows that are not there yet. They are encoded ahead of the connection that takes them.
+func (d postgresDialect) copyRows(ctx context.Context, tx *sql.Tx, name string, r rows) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	chunks := encodeAhead(ctx, r, pgRowsPerChunk)
-	if d.bulk == nil || r.n < 10*pgRowsPerChunk {
-		return d.copyRows(ctx, tx, name, r, chunks)
-	}
-	beside, err := d.bulk.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("projections: copy %s: %w", r.table.Name, err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		err := d.copyRows(ctx, beside, name, r, chunks)
-		if err == nil {
-			err = beside.Commit()
-		} else {
-			cancel()
-			err = errors.Join(err, beside.Rollback())
-		}
-		ended <- err
-	}()
-	if err = d.copyRows(ctx, tx, name, r, chunks); err != nil {
-		cancel()
-	}
-	return errors.Join(err, <-ended)
-}
-
-// copyRows writes the chunks it gets of some rows.
-func (d postgresDialect) copyRows(ctx context.Context, tx *sql.Tx, name string, r rows, chunks <-chan chunk) (err error) {
 	stmt, err := tx.PrepareContext(ctx, "COPY "+name+" ("+strings.Join(r.table.columnNames(), ", ")+") FROM STDIN")
 	if err != nil {
 		return fmt.Errorf("projections: copy %s: %w", r.table.Name, err)
 	}
 	defer func() { err = errors.Join(err, stmt.Close()) }()
 	cols := len(r.table.Columns)
-	for c := range chunks {
+	for c := range encodeAhead(ctx, r, pgRowsPerChunk) {
 		if c.err != nil {
 			return fmt.Errorf("projections: encode %s: %w", r.table.Name, c.err)
 		}
@@ -336,12 +304,12 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 		return nil, s.failed("register", err)
 	}
 	// What is written here is flushed with publish's commit, which comes after it in the server's own log.
-	g.write, err = postgres.Open(s.place, postgres.Pool{Name: "rebuild", Conns: 2,
+	g.write, err = postgres.Open(s.place, postgres.Pool{Name: "rebuild", Conns: pgMostCopies,
 		Settings: map[string]string{"statement_timeout": "0", "synchronous_commit": "off", "maintenance_work_mem": "256MB"}})
 	if err != nil {
 		return nil, fmt.Errorf("projections: %w", err)
 	}
-	g.dialect = postgresDialect{bulk: g.write}
+	g.bulk = g.copyAll
 	statements := []string{"CREATE SCHEMA " + s.schema(g.n)}
 	for _, t := range tables {
 		statements = append(statements, g.dialect.create(g.n, t))
@@ -361,7 +329,7 @@ func (s *postgresStore) finish(ctx context.Context, g *generation) error {
 	if err := g.write.Close(); err != nil {
 		return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
 	}
-	g.write, g.dialect = nil, postgresDialect{}
+	g.write, g.bulk = nil, nil
 	return s.connect(g)
 }
 

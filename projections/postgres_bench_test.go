@@ -2,7 +2,13 @@ package projections
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/internal/pgtest"
@@ -15,10 +21,14 @@ func BenchmarkPostgresReplay(b *testing.B) {
 	ctx := context.Background()
 	server := pgtest.Start(b)
 	log, n := benchLog(b)
+	perSecond := func(b *testing.B, n int, before, servers time.Duration) {
+		perSecond(b, n, before)
+		b.ReportMetric(float64((server.CPU()-servers).Nanoseconds())/1000/float64(n)/float64(b.N), "server_us/event")
+	}
 	b.Run("decode", func(b *testing.B) {
 		v := openViews(b, server.Database(b), log)
 		defer closeViews(b, v)
-		before := cpu()
+		before, servers := cpu(), server.CPU()
 		for b.Loop() {
 			alone := func(s *step) {
 				e := &s.recorded
@@ -26,26 +36,59 @@ func BenchmarkPostgresReplay(b *testing.B) {
 			}
 			must(b, followWith(ctx, func() func(*step) { return alone }, log, eventlog.Position{}, v.config.BatchSize, v.config.Decoders, func(x batch) bool { return !x.caughtUp }))
 		}
-		perSecond(b, n, before)
+		perSecond(b, n, before, servers)
 	})
 	b.Run("copy", func(b *testing.B) {
 		v := openViews(b, server.Database(b), log)
 		defer closeViews(b, v)
 		var ready []rows
+		var large []string // the rows of the large table, as they are sent
 		total := 0
 		w, err := v.foldAll(ctx, eventlog.Position{}, func(string) bool { return true }, nil)
 		must(b, err)
 		for _, r := range w.changes(true) {
+			total += r.n
 			cols := len(r.table.Columns)
+			if r.encoder != nil {
+				encode, row := r.encoder(), make([]value, cols)
+				var piece strings.Builder
+				for i := range r.n {
+					encode(i, row)
+					appendCopied(&piece, r.table.Columns, row)
+					if piece.Len() > pgPieceBytes || i+1 == r.n {
+						large = append(large, piece.String())
+						piece = strings.Builder{}
+						continue
+					}
+					piece.WriteByte('\n')
+				}
+				continue
+			}
 			args := make([]any, r.n*cols)
 			must(b, r.encode(0, r.n, args))
 			ready = append(ready, rows{table: r.table, n: r.n, fill: func(i int, a []any) error { copy(a, args[i*cols:]); return nil }})
-			total += r.n
 		}
-		before := cpu()
+		w = nil
+		before, servers := cpu(), server.CPU()
 		for b.Loop() {
 			g, err := v.store.begin(ctx, "copy")
 			must(b, err)
+			var sent atomic.Int64
+			var copies sync.WaitGroup
+			for range pgFewestCopies {
+				copies.Go(func() {
+					err := g.copyWith(ctx, tableObligation, func() (string, error) {
+						if i := int(sent.Add(1)) - 1; i < len(large) {
+							return large[i], nil
+						}
+						return "", nil
+					})
+					if err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			copies.Wait()
 			tx, err := g.write.BeginTx(ctx, nil)
 			must(b, err)
 			for _, r := range ready {
@@ -56,26 +99,33 @@ func BenchmarkPostgresReplay(b *testing.B) {
 			must(b, tx.Commit())
 			must(b, g.close())
 		}
-		perSecond(b, n, before)
+		perSecond(b, n, before, servers)
 		b.ReportMetric(float64(total)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	})
 	b.Run("rebuild", func(b *testing.B) {
-		before := cpu()
+		before, servers := cpu(), server.CPU()
 		for b.Loop() {
 			b.StopTimer()
 			v := openViews(b, server.Database(b), log)
 			b.StartTimer()
-			must(b, v.Rebuild(ctx, nil))
+			started, phase := time.Now(), ""
+			must(b, v.Rebuild(ctx, func(p Progress) {
+				if testing.Verbose() && p.Phase != phase {
+					phase = p.Phase
+					fmt.Fprintf(os.Stderr, "%8s %s %d rows, processor %s and the server's %s\n", time.Since(started).Round(time.Millisecond), p.Phase, p.Rows,
+						(cpu() - before).Round(time.Millisecond), server.CPU()-servers)
+				}
+			}))
 			b.StopTimer()
 			closeViews(b, v)
 			b.StartTimer()
 		}
-		perSecond(b, n, before)
+		perSecond(b, n, before, servers)
 	})
 	for name, size := range map[string]int{"batches_of_500": 500, "batches_of_5000": 5000} {
 		b.Run(name, func(b *testing.B) {
 			n := min(n, 50_000)
-			before := cpu()
+			before, servers := cpu(), server.CPU()
 			for b.Loop() {
 				b.StopTimer()
 				v := openViews(b, server.Database(b), log)
@@ -92,7 +142,7 @@ func BenchmarkPostgresReplay(b *testing.B) {
 				closeViews(b, v)
 				b.StartTimer()
 			}
-			perSecond(b, n, before)
+			perSecond(b, n, before, servers)
 		})
 	}
 }

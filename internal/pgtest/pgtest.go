@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -247,6 +248,35 @@ func (s *Server) SmallDatabase(t testing.TB, sizeMiB int) (place, dir string) {
 // URL is the connection string of a database.
 func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://answerable@127.0.0.1:%d/%s?sslmode=disable&connect_timeout=5", s.port, database)
+}
+
+// CPU is the processor time that the server's processes have used, those included that have ended; 0 where it cannot be told.
+func (s *Server) CPU() (total time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil || s.cmd.Process == nil {
+		return 0
+	}
+	const tick = 10 * time.Millisecond // Linux tells it in hundredths of a second, whatever the machine
+	server := strconv.Itoa(s.cmd.Process.Pid)
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range all {
+		stat, err := os.ReadFile(name)
+		if err != nil { // it has ended
+			continue
+		}
+		f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // from the third field on: state, parent, …
+		own := filepath.Base(filepath.Dir(name)) == server
+		if len(f) < 15 || !own && f[1] != server {
+			continue
+		}
+		for i, ticks := range f[11:15] { // its own time as user and in the kernel, then that of its children that ended
+			if n, err := strconv.Atoi(ticks); err == nil && (own || i < 2) {
+				total += time.Duration(n) * tick
+			}
+		}
+	}
+	return total
 }
 
 func newDatabase(t testing.TB, admin string, url func(string) string) string {
