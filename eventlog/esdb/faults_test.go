@@ -300,6 +300,7 @@ func TestFollowThroughEveryBreak(t *testing.T) {
 				t.Error(err)
 			}
 		}},
+		{"too many pings", func(t *testing.T, s *esdbtest.Server) { s.TooManyPings() }},
 		{"stop and restart", func(t *testing.T, s *esdbtest.Server) {
 			s.Stop()
 			if err := s.Restart(); err != nil {
@@ -346,6 +347,7 @@ func TestAppendThroughEveryBreak(t *testing.T) {
 				t.Error(err)
 			}
 		}},
+		{"too many pings", func(t *testing.T, s *esdbtest.Server) { s.TooManyPings() }},
 		{"stop and restart", func(t *testing.T, s *esdbtest.Server) {
 			s.Stop()
 			if err := s.Restart(); err != nil {

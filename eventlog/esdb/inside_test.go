@@ -123,3 +123,12 @@ func TestStampsAreBounded(t *testing.T) {
 		t.Errorf("%d streams are remembered", len(s.streams))
 	}
 }
+
+// Given the process's log with SurviveClient before it, then what is not the client's last words goes through.
+func TestOtherLinesAreLogged(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if n, err := (lastWords{&out}).Write([]byte("http: another line\n")); n != 19 || err != nil || out.String() != "http: another line\n" {
+		t.Errorf("%d, %v, %q", n, err, out.String())
+	}
+}

@@ -21,8 +21,7 @@ import (
 //     during the failing discovery wait for ever;
 //   - a rediscovery leaves the former connection open;
 //   - Close panics in callers that still wait;
-//   - an event without a time of creation ends the process (protobuf_utils.go): every server sends one, and nothing here
-//     could prevent it.
+//   - an event without a time of creation ends the process (protobuf_utils.go), unless SurviveClient was called.
 //
 // Hence: discovery happens under a probe that nobody else can join; callers are let in only when it has succeeded; a
 // client that has lost its server is replaced, not repaired; every call runs in a goroutine of its own, which alone is

@@ -16,6 +16,7 @@ type faults struct {
 	dropAfterEvents  int // events after which a subscription is dropped; 0: never
 	checkpointBeyond bool
 	unknownMessages  bool
+	created          *string // what stands for the time of creation
 	noPosition       bool
 	busy             int
 	stale            int
@@ -51,6 +52,13 @@ func (s *Server) CheckpointBeyondEnd(on bool) {
 
 // UnknownMessages mixes kinds of message into reads and subscriptions that older clients do not know.
 func (s *Server) UnknownMessages(on bool) { s.faults.set(func(f *faults) { f.unknownMessages = on }) }
+
+// Created is what stands for the time of creation of every event from now on, in place of a number; "" leaves it out, and
+// GoodCreated takes it back. No reference server does it; a client ends its whole process at it.
+func (s *Server) Created(text string) { s.faults.set(func(f *faults) { f.created = &text }) }
+
+// GoodCreated takes Created back.
+func (s *Server) GoodCreated() { s.faults.set(func(f *faults) { f.created = nil }) }
 
 // NoPositionOnRepeat leaves the position out of the answer to a repeat, as the reference server may.
 func (s *Server) NoPositionOnRepeat(on bool) { s.faults.set(func(f *faults) { f.noPosition = on }) }
@@ -91,6 +99,19 @@ func (f *faults) cuts() bool {
 		return true
 	}
 	return f.cutEvery > 0 && f.committed%f.cutEvery == 0
+}
+
+// spoil puts what was ordered in the place of the time of creation.
+func (f *faults) spoil(metadata map[string]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.created == nil:
+	case *f.created == "":
+		delete(metadata, "created")
+	default:
+		metadata["created"] = *f.created
+	}
 }
 
 func (f *faults) flags() (checkpointBeyond, unknownMessages, noPosition bool, dropAfterEvents int) {

@@ -276,14 +276,16 @@ func (s *sender) event(r *record) error {
 	if s.textIDs {
 		id = &shared.UUID{Value: &shared.UUID_String_{String_: r.id.String()}}
 	}
+	metadata := map[string]string{
+		"type": r.kind, "content-type": r.contentType,
+		"created": strconv.FormatInt(r.created.UnixNano()/100, 10), // .NET ticks since 1970
+	}
+	s.faults.spoil(metadata)
 	err := s.call.Send(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
 		Event: &streams.ReadResp_ReadEvent_RecordedEvent{
 			Id: id, StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.stream)}, StreamRevision: r.revision,
 			PreparePosition: r.position, CommitPosition: r.position,
-			Metadata: map[string]string{
-				"type": r.kind, "content-type": r.contentType,
-				"created": strconv.FormatInt(r.created.UnixNano()/100, 10), // .NET ticks since 1970
-			},
+			Metadata:       metadata,
 			CustomMetadata: r.meta, Data: r.data,
 		},
 		Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: r.position},

@@ -228,6 +228,20 @@ func (s *Server) CutConnections() {
 	}
 }
 
+// TooManyPings sends every client away as a server does that counts its pings as abuse: GOAWAY with ENHANCE_YOUR_CALM, and
+// the connection is closed. It means nothing with TLS.
+func (s *Server) TooManyPings() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		return
+	}
+	const reason = "too_many_pings"
+	// RFC 9113, 6.8: length, type, flags, stream; the last stream that was served, the code, and the reason.
+	frame := []byte{0, 0, 8 + byte(len(reason)), 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11}
+	s.running.conns.last(append(frame, reason...))
+}
+
 // connections remembers what it accepted so that it can cut it.
 type connections struct {
 	net.Listener
@@ -260,6 +274,17 @@ func (c *connections) cut() {
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // a reset, as when the process or the machine is gone
 		}
+		_ = conn.Close()
+	}
+	c.open = nil
+}
+
+// last writes a last word on every connection and closes it.
+func (c *connections) last(word []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.open {
+		_, _ = conn.Write(word)
 		_ = conn.Close()
 	}
 	c.open = nil
