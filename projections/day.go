@@ -140,7 +140,7 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 			}
 		}
 	}
-	return nil
+	return w.seal()
 }
 
 func (w *set) numberedForm(f domain.FormID) int64 {

@@ -141,6 +141,8 @@ type set struct {
 
 	// below is kept by a bulk fold only: a live one asks its source.
 	below map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above
+	// sealing is a bulk fold's whose rows go into a generation: what it has sealed is not in slots. nil: nothing is.
+	sealing *sealing
 }
 
 // lastEvent is what a position keeps of the event at it.
@@ -339,7 +341,7 @@ func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
 }
 
 func (w *set) slot(id slotID) (*slot, error) {
-	if s := w.slots.get(id); s != nil || w.from == nil {
+	if s := w.slots.get(id); s != nil || w.from == nil && !w.sealing.has(id) {
 		return s, nil
 	}
 	if err := w.load([]slotID{id}); err != nil {
@@ -350,14 +352,18 @@ func (w *set) slot(id slotID) (*slot, error) {
 
 // load brings stored obligations into the set; those that are there stay as they are.
 func (w *set) load(ids []slotID) error {
-	if w.from == nil {
+	if w.from == nil && !slices.ContainsFunc(ids, w.sealing.has) {
 		return nil
 	}
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id slotID) bool { return w.slots.get(id) != nil })
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := w.from.slots(ids)
+	find := w.sealing.slots
+	if w.from != nil {
+		find = w.from.slots
+	}
+	rows, err := find(ids)
 	if err != nil {
 		return err
 	}
@@ -393,37 +399,47 @@ func (w *set) slotsOf(ask func(source) ([]slotID, error), in func(*slot) bool) (
 
 func (w *set) slotsOfDay(day *dayRow) ([]*slot, error) {
 	if w.from == nil {
-		return w.gather(day.slots), nil
+		return w.gather(day.slots, 0)
 	}
 	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsOfDay(day.n) }, func(s *slot) bool { return s.id.day() == day.n })
 }
 
-func (w *set) slotsOfUnit(u *unitRow) ([]*slot, error) {
+// slotsOfUnit gives the obligations of a unit; it may leave out those that ask for no head at from or later.
+func (w *set) slotsOfUnit(u *unitRow, from instant) ([]*slot, error) {
 	if w.from == nil {
-		return w.gather(u.slots), nil
+		return w.gather(u.slots, from)
 	}
 	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsOfUnit(u.n) }, func(s *slot) bool { return s.id.unit() == u.n })
 }
 
-// slotsBelow gives the obligations whose office is vacant, so that the head of u answers above it.
-func (w *set) slotsBelow(u *unitRow) ([]*slot, error) {
+// slotsBelow gives the obligations whose office is vacant, so that the head of u answers above it; it may leave out the
+// same as slotsOfUnit.
+func (w *set) slotsBelow(u *unitRow, from instant) ([]*slot, error) {
 	if w.from == nil {
 		ids := make([]slotID, 0, len(w.below[u.n]))
 		for id := range w.below[u.n] {
 			ids = append(ids, id)
 		}
 		slices.Sort(ids)
-		return w.gather(ids), nil
+		return w.gather(ids, from)
 	}
 	return w.slotsOf(func(f source) ([]slotID, error) { return f.slotsBelow(u.n) }, func(s *slot) bool { return s.aboveN() == u.n && s.vacant })
 }
 
-func (w *set) gather(ids []slotID) []*slot {
+// gather gives obligations of a bulk fold, but for those that are sealed and ask for no head at from or later.
+func (w *set) gather(ids []slotID, from instant) ([]*slot, error) {
 	out := make([]*slot, 0, len(ids))
 	for _, id := range ids {
-		out = append(out, w.slots.get(id))
+		if w.sealing.has(id) && w.sealing.asked[id.day()] < from && w.slots.get(id) == nil {
+			continue
+		}
+		s, err := w.slot(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
 	}
-	return out
+	return out, nil
 }
 
 // created puts a new obligation into the set.

@@ -32,13 +32,13 @@ func (w *set) applyOffice(s *step) error {
 		o = &officeRow{unit: unit}
 		w.offices[unit] = o
 	}
-	tenure := false
+	var changes time.Time // from when on there may be another head
 	switch e := s.fact.Event.(type) {
 	case domain.OfficeTaken:
-		tenure = true
+		changes = e.From
 		o.held(e.Person)
 	case domain.OfficeLeft:
-		tenure = true
+		changes = e.Until
 	case domain.AuthorityGranted, domain.AuthorityRevoked:
 	default:
 		return errStrayKind
@@ -49,10 +49,11 @@ func (w *set) applyOffice(s *step) error {
 	o.state = o.state.Apply(s.fact)
 	o.asked = 0
 	o.dirty = true
-	if !tenure {
-		return nil
+	switch s.fact.Event.(type) {
+	case domain.OfficeTaken, domain.OfficeLeft:
+		return w.officeChanged(unit, knownAt(&changes))
 	}
-	return w.officeChanged(unit)
+	return nil
 }
 
 func (o *officeRow) held(p domain.PersonID) {
@@ -62,17 +63,17 @@ func (o *officeRow) held(p domain.PersonID) {
 }
 
 // officeChanged resolves anew who answers, for the unit's own obligations and for those below it with a vacancy: a tenure
-// may be recorded after it began. What was known before stays as it was.
-func (w *set) officeChanged(unit domain.UnitCode) error {
+// may be recorded after it began. What was known before stays as it was. Before from the head is who it was.
+func (w *set) officeChanged(unit domain.UnitCode, from instant) error {
 	u, err := w.unit(unit)
 	if err != nil || u == nil {
 		return err // an office without a unit owes nothing
 	}
-	own, err := w.slotsOfUnit(u)
+	own, err := w.slotsOfUnit(u, from)
 	if err != nil {
 		return err
 	}
-	below, err := w.slotsBelow(u)
+	below, err := w.slotsBelow(u, from)
 	if err != nil {
 		return err
 	}

@@ -123,23 +123,46 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 // write folds the log into a generation of its own, settled; after an error there is none.
 func (b *build) write(ctx context.Context) (_ *generation, at position, err error) {
 	w, err := b.fold(ctx)
-	if err != nil {
+	if err != nil && b.begun == nil {
 		return nil, at, err
 	}
-	g, err := b.v.store.begin(ctx, b.v.fingerprint)
-	if err != nil {
-		return nil, at, errors.Join(err, b.drop(ctx, stateBuilding))
-	}
-	if err = b.writeAll(ctx, g, w); err == nil {
-		err = b.v.store.finish(ctx, g)
+	if err == nil && b.begun == nil {
+		err = b.begin(ctx)
 	}
 	if err == nil {
-		err = b.settle(ctx, g)
+		err = b.writeAll(ctx, b.begun, w)
+	}
+	if err == nil {
+		err = b.v.store.finish(ctx, b.begun)
+	}
+	if err == nil {
+		err = b.settle(ctx, b.begun)
 	}
 	if err != nil {
-		return nil, at, errors.Join(err, g.close(), b.drop(ctx, stateBuilding))
+		return nil, at, errors.Join(err, b.giveUp(), b.drop(ctx, stateBuilding))
 	}
-	return g, w.position(), nil
+	return b.begun, w.position(), nil
+}
+
+// begin makes the generation that is to be written, in place of one that was begun before.
+func (b *build) begin(ctx context.Context) (err error) {
+	if err := b.giveUp(); err != nil {
+		return err
+	}
+	b.begun, err = b.v.store.begin(ctx, b.v.fingerprint)
+	return err
+}
+
+// giveUp closes a generation that is not finished.
+func (b *build) giveUp() (err error) {
+	if b.sealed != nil {
+		b.sealed.stop()
+	}
+	if b.begun != nil {
+		err = b.begun.close()
+	}
+	b.begun, b.sealed = nil, nil
+	return err
 }
 
 // prepareGeneration makes sure that there are rows of this program, where there have to be before anything else: when
@@ -221,9 +244,16 @@ func (v *Views) renewOnce(ctx context.Context) error {
 // foldAll folds the log in memory, up to a position, or to its end when that is zero. may says whether an event that
 // cannot be applied is parked: then it starts again and parks it, since a set is of no use after such an event.
 func (v *Views) foldAll(ctx context.Context, until eventlog.Position, may func(eventID string) bool, each func(w *set, total int64) error) (*set, error) {
+	return v.foldSealing(ctx, until, may, each, func() *sealing { return nil })
+}
+
+// foldSealing is foldAll of a set that need not hold everything.
+func (v *Views) foldSealing(ctx context.Context, until eventlog.Position, may func(eventID string) bool, each func(w *set, total int64) error, sealed func() *sealing) (*set, error) {
 	poisoned := map[string]error{}
 	for {
-		w, err := v.foldOnce(ctx, until, poisoned, each)
+		w := newSet(nil)
+		w.sealing = sealed()
+		err := v.foldOnce(ctx, w, until, poisoned, each)
 		var bad *applyError
 		if !errors.As(err, &bad) || !may(bad.step.recorded.ID.String()) {
 			return w, err
@@ -235,19 +265,18 @@ func (v *Views) foldAll(ctx context.Context, until eventlog.Position, may func(e
 // always is for rows as they are made by following the log.
 func always(string) bool { return true }
 
-func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned map[string]error, each func(w *set, total int64) error) (*set, error) {
+func (v *Views) foldOnce(ctx context.Context, w *set, until eventlog.Position, poisoned map[string]error, each func(w *set, total int64) error) error {
 	head := until
 	if head.IsZero() {
 		var err error
 		if head, err = v.config.Log.Head(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	total := int64(-1)
 	if dense(v.config.Log) {
 		total = int64(head.Commit)
 	}
-	w := newSet(nil)
 	var failed error
 	err := follow(ctx, v.config.Log, eventlog.Position{}, v.config.BatchSize, v.decoders(), func(b batch) bool {
 		beyond := false
@@ -270,7 +299,7 @@ func (v *Views) foldOnce(ctx context.Context, until eventlog.Position, poisoned 
 	if failed == nil {
 		failed = err
 	}
-	return w, failed
+	return failed
 }
 
 // decoders is how many goroutines decode, or encode, at once.

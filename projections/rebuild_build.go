@@ -19,7 +19,9 @@ type build struct {
 	report func(Progress) // with what has been done so far
 	*giveWay
 	found        Comparison
-	comparedWith int // a generation's number; 0: none
+	comparedWith int         // a generation's number; 0: none
+	begun        *generation // nil until there is something to write
+	sealed       bulkWriter  // of its obligations, while the log is still read; nil while nothing is sealed
 }
 
 // fold gives the rows of the log as far as the live generation stands, compared with its rows.
@@ -59,14 +61,14 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 	may := func(id string) bool {
 		return b.park || b.Parked && slices.ContainsFunc(doubt, func(p *parkedRow) bool { return p.eventID == id })
 	}
-	w, err := v.foldAll(ctx, at.at, may, func(w *set, total int64) error {
+	w, err := v.foldSealing(ctx, at.at, may, func(w *set, total int64) error {
 		p := Progress{Phase: "read", Events: w.events, Total: total}
 		if total >= 0 { // positions count every event of the log, whoever it concerns
 			p.Events = int64(w.place.Commit)
 		}
 		b.report(p)
 		return b.wait(ctx)
-	})
+	}, func() *sealing { return b.sealing(ctx) })
 	if err != nil || at.at.IsZero() {
 		return w, err
 	}
@@ -87,6 +89,38 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 	return w, nil
 }
 
+// sealing has a fold write old days while it goes on, when nobody has to see all rows before they are written, and the rows
+// lie in a file of their own: PostgreSQL takes them best at once, by several connections.
+func (b *build) sealing(ctx context.Context) *sealing {
+	if _, ok := b.v.store.dialect().(sqliteDialect); !ok || !b.blind || b.DryRun {
+		return nil
+	}
+	if err := b.giveUp(); err != nil { // what an attempt wrote before it came upon an event that is parked now
+		b.v.config.Logger.Warn("rows that are of no use were not closed", zap.Error(err))
+	}
+	return &sealing{keep: b.v.held, asked: map[int64]instant{}, begin: func() (bulkWriter, error) {
+		if err := b.begin(ctx); err != nil {
+			return nil, err
+		}
+		var err error
+		b.sealed, err = b.fill(ctx, b.begun, tableObligation)
+		return b.sealed, err
+	}}
+}
+
+// fill begins to fill a table in bulk; nil where that cannot be done.
+func (b *build) fill(ctx context.Context, g *generation, t table) (bulkWriter, error) {
+	if g.bulk == nil {
+		return nil, nil
+	}
+	to, err := g.bulk(ctx, t, b.v.decoders())
+	if errors.Is(err, errNotFresh) { // nothing was written: it goes the way of the other tables, only slower
+		b.v.config.Logger.Warn("the rows of a table are inserted one by one", zap.String("table", t.Name), zap.Error(err))
+		return nil, nil
+	}
+	return to, err
+}
+
 // givingWay is how many rows are made between two looks at how the readers fare. Chosen: well below a millisecond.
 const givingWay = 64
 
@@ -104,23 +138,26 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 		b.report(p)
 		return b.wait(ctx)
 	}
-	if g.bulk != nil {
-		for i := range changes {
-			r := &changes[i]
-			if r.encoder == nil {
-				continue
-			}
-			err := g.bulk(ctx, *r, b.v.decoders(), each)
-			if errors.Is(err, errNotFresh) { // nothing was written: it goes the way of the other tables, only slower
-				b.v.config.Logger.Warn("the rows of a table are inserted one by one", zap.String("table", r.table.Name), zap.Error(err))
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			written += int64(r.n)
-			r.n = 0
+	for i := range changes {
+		r := &changes[i]
+		if r.encoder == nil {
+			continue
 		}
+		to, err := b.sealed, error(nil)
+		if to == nil {
+			to, err = b.fill(ctx, g, r.table)
+		}
+		if to == nil && err == nil {
+			continue
+		}
+		if err == nil {
+			err = finishBulk(to, *r, each)
+		}
+		if err != nil {
+			return err
+		}
+		written += int64(r.n)
+		r.n = 0
 	}
 	tx, err := g.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -139,7 +176,11 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 			}
 			return fill(i, args)
 		}
-		if err := g.dialect.insert(ctx, tx, g.n, r, ""); err != nil {
+		conflict := ""
+		if r.replace {
+			conflict = g.replacing(r.table)
+		}
+		if err := g.dialect.insert(ctx, tx, g.n, r, conflict); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 		written += int64(r.n)
@@ -155,6 +196,15 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 	progress.Phase, progress.Rows = "index", written
 	b.report(progress)
 	return b.v.index(ctx, g.write, g)
+}
+
+// finishBulk writes the last rows of a table.
+func finishBulk(to bulkWriter, r rows, each func(done int) error) error {
+	defer to.stop()
+	if err := to.write(r, each); err != nil {
+		return err
+	}
+	return to.end()
 }
 
 // takeOver brings a finished generation to where the live one stands and makes it the live one: readers never go back.

@@ -506,14 +506,21 @@ func (s fullStore) begin(ctx context.Context, fingerprint string) (*generation, 
 	bulk := g.bulk
 	g.bulk = nil
 	if s.pages {
-		g.bulk = func(ctx context.Context, r rows, encoders int, _ func(int) error) error {
-			return bulk(ctx, r, encoders, func(int) error { return &os.PathError{Op: "write", Err: syscall.ENOSPC} })
+		g.bulk = func(ctx context.Context, t table, encoders int) (bulkWriter, error) {
+			to, err := bulk(ctx, t, encoders)
+			return fullWriter{to}, err
 		}
 		return g, nil
 	}
 	g.write.SetMaxIdleConns(1) // the limit is the connection's
 	_, err = g.write.ExecContext(ctx, `PRAGMA max_page_count = 40`)
 	return g, err
+}
+
+type fullWriter struct{ bulkWriter }
+
+func (fullWriter) write(rows, func(int) error) error {
+	return &os.PathError{Op: "write", Err: syscall.ENOSPC}
 }
 
 // A disk that is full ends a rebuild; the live rows answer and follow, and when there is room it is done.

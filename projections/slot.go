@@ -63,8 +63,8 @@ func (i instant) optional() *time.Time {
 // forever is later than everything known: the instant of a question about everything recorded so far.
 const forever = instant(1<<63 - 1)
 
-// knownAt is the last instant of knowledge that counts. Before the first instant nothing was known; nanoseconds since 1970
-// do not reach to every year that a caller can write.
+// knownAt is the instant of any time that counts: before the first one nothing was known, and nanoseconds since 1970 do not
+// reach to every year that a caller can write.
 func knownAt(t *time.Time) instant {
 	switch {
 	case t == nil || t.Year() > 2261:
@@ -138,6 +138,25 @@ func (t *slotTable) put(s *slot) {
 	}
 	page[unit] = s
 	t.last, t.page = n, page
+}
+
+// take removes the obligations of a day, and gives them in the order of their ids.
+func (t *slotTable) take(day int64) []*slot {
+	var out []*slot
+	for _, n := range slices.Sorted(maps.Keys(t.pages)) {
+		if n>>formBits != day {
+			continue
+		}
+		for _, s := range t.pages[n] {
+			if s != nil {
+				out = append(out, s)
+			}
+		}
+		delete(t.pages, n)
+	}
+	t.n -= len(out)
+	t.page = nil
+	return out
 }
 
 // all walks through the obligations in the order of their ids.

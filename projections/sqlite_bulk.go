@@ -6,11 +6,25 @@ import (
 	"sync"
 )
 
+// bulkWriter fills one table of a generation, before anything else is written to it: rows in the order of their ids, many
+// at a time. Its methods are one goroutine's at a time.
+type bulkWriter interface {
+	// write takes the next rows; each is told how many of them are under way. What they are made of is not to be changed
+	// until end has returned.
+	write(r rows, each func(done int) error) error
+	// row gives back a row that was written, nil when there is none with that id.
+	row(id int64) ([]value, error)
+	// end is done when all rows are in the file; stop gives up what is not there yet, and does nothing after end.
+	end() error
+	stop()
+}
+
 // pieceRows are encoded by one goroutine before another's. Chosen: a hundred kilobytes, well below a millisecond.
 const pieceRows = 128
 
 // piece is some rows of a bulk write as records, side by side.
 type piece struct {
+	rows     *rows
 	first, n int
 	ids      []int64
 	ends     []int
@@ -18,79 +32,174 @@ type piece struct {
 	done     chan struct{}
 }
 
-// writePages writes the rows of an empty table as pages of the generation's file, before a transaction opens it: some
-// goroutines encode, this one puts their pieces in order.
-func (g *generation) writePages(ctx context.Context, r rows, encoders int, each func(done int) error) error {
+// pageWriter writes rows as pages of a generation's file, which no transaction has open meanwhile: some goroutines encode,
+// one puts their pieces in order.
+type pageWriter struct {
+	ctx                 context.Context
+	cancel              context.CancelFunc
+	running             sync.WaitGroup
+	columns             []column
+	ordered, todo, used chan *piece
+	closed              bool
+	given               int // rows; the caller's own
+
+	mu     sync.Mutex // guards what follows
+	moved  sync.Cond  // there are more rows in pages, or there will be no more
+	pages  *tablePages
+	taken  int // rows that are in pages
+	failed error
+}
+
+// writePages begins to fill an empty table.
+func (g *generation) writePages(ctx context.Context, t table, encoders int) (bulkWriter, error) {
 	var root uint32
-	if err := g.write.QueryRowContext(ctx, `SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?`, r.table.Name).Scan(&root); err != nil {
-		return fmt.Errorf("projections: write %s: %w", r.table.Name, err)
+	if err := g.write.QueryRowContext(ctx, `SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?`, t.Name).Scan(&root); err != nil {
+		return nil, fmt.Errorf("projections: write %s: %w", t.Name, err)
 	}
 	pages, err := newTablePages(g.growing.file, root)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
-
-	ordered, todo, used := make(chan *piece, 2*encoders), make(chan *piece, 2*encoders), make(chan *piece, 4*encoders)
-	running.Go(func() {
-		defer close(ordered)
-		defer close(todo)
-		for i := 0; i < r.n; i += pieceRows {
-			p := new(piece)
-			select {
-			case p = <-used:
-			default:
-			}
-			p.first, p.n, p.done = i, min(pieceRows, r.n-i), make(chan struct{})
-			for _, to := range []chan *piece{ordered, todo} {
-				select {
-				case to <- p:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}
-	})
+	p := &pageWriter{columns: t.Columns, pages: pages,
+		ordered: make(chan *piece, 2*encoders), todo: make(chan *piece, 2*encoders), used: make(chan *piece, 4*encoders)}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.moved.L = &p.mu
 	for range encoders {
-		running.Go(func() {
-			encode, row := r.encoder(), make([]value, len(r.table.Columns))
-			for p := range todo {
-				p.ids, p.ends, p.records = p.ids[:0], p.ends[:0], p.records[:0]
-				for i := range p.n {
-					encode(p.first+i, row)
-					p.records = appendRecord(p.records, r.table.Columns, row)
-					p.ids, p.ends = append(p.ids, row[0].number), append(p.ends, len(p.records))
-				}
-				close(p.done)
-			}
-		})
+		p.running.Go(p.encode)
 	}
-	for p := range ordered {
+	p.running.Go(p.put)
+	return p, nil
+}
+
+func (p *pageWriter) write(r rows, each func(done int) error) error {
+	for i := 0; i < r.n; i += pieceRows {
+		x := new(piece)
 		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return ctx.Err()
+		case x = <-p.used:
+		default:
 		}
-		begin := 0
-		for i, end := range p.ends {
-			if err := pages.add(p.ids[i], p.records[begin:end]); err != nil {
-				return err
+		x.rows, x.first, x.n, x.done = &r, i, min(pieceRows, r.n-i), make(chan struct{})
+		p.given += x.n
+		for _, to := range []chan *piece{p.ordered, p.todo} {
+			select {
+			case to <- x:
+			case <-p.ctx.Done():
+				return p.failure()
 			}
-			begin = end
 		}
-		if err := each(p.first + p.n); err != nil {
+		if err := each(x.first + x.n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// encode makes records of the rows of pieces, until there are no more.
+func (p *pageWriter) encode() {
+	var of *rows
+	var encode func(i int, row []value)
+	row := make([]value, len(p.columns))
+	for x := range p.todo {
+		if x.rows != of {
+			of, encode = x.rows, x.rows.encoder()
+		}
+		x.ids, x.ends, x.records = x.ids[:0], x.ends[:0], x.records[:0]
+		for i := range x.n {
+			encode(x.first+i, row)
+			x.records = appendRecord(x.records, p.columns, row)
+			x.ids, x.ends = append(x.ids, row[0].number), append(x.ends, len(x.records))
+		}
+		x.rows = nil
+		close(x.done)
+	}
+}
+
+// put puts the records into pages in the order in which their rows came.
+func (p *pageWriter) put() {
+	for x := range p.ordered {
 		select {
-		case used <- p:
+		case <-x.done:
+		case <-p.ctx.Done():
+		}
+		if p.ctx.Err() != nil || !p.add(x) {
+			_ = p.failure()
+			return
+		}
+		select {
+		case p.used <- x:
 		default:
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+}
+
+func (p *pageWriter) add(x *piece) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	begin := 0
+	for i, end := range x.ends {
+		if p.failed = p.pages.add(x.ids[i], x.records[begin:end]); p.failed != nil {
+			p.cancel()
+			return false
+		}
+		begin = end
 	}
-	return pages.end()
+	p.taken += x.n
+	p.moved.Broadcast()
+	return true
+}
+
+// failure is why no more rows are taken.
+func (p *pageWriter) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed == nil {
+		p.failed = p.ctx.Err()
+	}
+	p.moved.Broadcast()
+	return p.failed
+}
+
+func (p *pageWriter) row(id int64) ([]value, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.taken < p.given && p.failed == nil {
+		p.moved.Wait()
+	}
+	if p.failed != nil {
+		return nil, p.failed
+	}
+	record, err := p.pages.find(id)
+	if record == nil || err != nil {
+		return nil, err
+	}
+	row, err := readRecord(record, p.columns)
+	if err != nil {
+		return nil, fmt.Errorf("projections: row %d: %w", id, err)
+	}
+	row[0].number = id
+	return row, nil
+}
+
+func (p *pageWriter) end() error {
+	p.close()
+	p.running.Wait()
+	defer p.cancel()
+	if p.ctx.Err() != nil {
+		return p.failure()
+	}
+	return p.pages.end()
+}
+
+func (p *pageWriter) stop() {
+	p.cancel()
+	p.close()
+	p.running.Wait()
+}
+
+func (p *pageWriter) close() {
+	if !p.closed {
+		close(p.todo)
+		close(p.ordered)
+		p.closed = true
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,6 +54,24 @@ func fillPages(t interface{ Fatal(...any) }, path string, root uint32, rows [][]
 	for _, row := range rows {
 		if err := p.add(row[0].number, appendRecord(nil, filledColumns, row)); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, row := range rows { // before the file is whole
+		record, err := p.find(row[0].number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := readRecord(record, filledColumns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range row[1:] {
+			if found[i+1].number != v.number || !bytes.Equal(found[i+1].text, v.text) {
+				t.Fatal(fmt.Sprintf("row %d: column %d is %v, want %v", row[0].number, i+1, found[i+1], v))
+			}
+		}
+		if record, err := p.find(row[0].number - 1); record != nil && !slices.ContainsFunc(rows, func(r []value) bool { return r[0].number == row[0].number-1 }) || err != nil {
+			t.Fatal(fmt.Sprintf("there is no row %d: %v", row[0].number-1, err))
 		}
 	}
 	if err := p.end(); err != nil {

@@ -64,6 +64,7 @@ type Views struct {
 	metrics     *meters
 	reads       readTimes
 	job         job
+	held        int // how many obligations a rebuild holds before it seals days
 
 	// apply serialises what changes rows: batches, and the switch to a new generation.
 	apply sync.Mutex
@@ -136,7 +137,7 @@ func open(ctx context.Context, c Config, readOnly bool) (*Views, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.close())
 	}
-	return &Views{config: c, store: store, fingerprint: fp, readOnly: readOnly, metrics: m, advanced: make(chan struct{})}, nil
+	return &Views{config: c, store: store, fingerprint: fp, readOnly: readOnly, metrics: m, held: heldObligations, advanced: make(chan struct{})}, nil
 }
 
 // start finds the live generation and judges it against the log.

@@ -22,6 +22,8 @@ type rows struct {
 	// encoder gives, for the one large table, what several goroutines may do at once, each with its own: the same as fill.
 	// The texts of a row are good until its next call.
 	encoder func() func(i int, row []value)
+	// replace: they take the place of rows with their key.
+	replace bool
 }
 
 // value is what a row has in one column: a text, or a number where the column is one of integers.
@@ -104,66 +106,102 @@ func (t targetRow) key() string {
 }
 
 func (w *set) slotRows(all bool) []rows {
-	type breach struct {
-		id slotID
-		breachRow
-	}
-	type finding struct {
-		what findings
-		id   slotID
-	}
-	var obligations, queue, vacancies []*slot
-	var breaches []breach
-	var found []finding
+	var obligations, replaced []*slot
+	var lists lists
 	if all {
 		obligations = make([]*slot, 0, w.slots.n)
 	}
 	for s := range w.slots.all() { // once: a rebuild has obligations by the million
-		if all || s.dirty&dirtyRow != 0 && s.dirty&dirtyNew == 0 {
+		switch sealed := w.sealing.has(s.id); {
+		case sealed && s.dirty&dirtyRow != 0:
+			replaced = append(replaced, s)
+		case !sealed && (all || s.dirty&dirtyRow != 0 && s.dirty&dirtyNew == 0):
 			obligations = append(obligations, s)
 		}
-		if s.waiting && (all || s.dirty&dirtyQueue != 0) {
-			queue = append(queue, s)
+		lists.add(s, all)
+	}
+	if w.sealing != nil {
+		lists.addSealed(&w.sealing.lists, func(id slotID) bool { return w.slots.get(id) != nil })
+	}
+	out := append([]rows{obligationRows(obligations)}, lists.rows()...)
+	if len(replaced) > 0 {
+		again := obligationRows(replaced)
+		again.encoder, again.replace = nil, true
+		out = append(out, again)
+	}
+	return out
+}
+
+// lists are the rows of obligations beside their own.
+type lists struct {
+	breaches         []listedBreach
+	queue, vacancies []listedUnder // by unit
+	found            []listedUnder // by finding
+}
+
+// listedUnder is an obligation in a list under a number.
+type listedUnder struct {
+	under int64
+	id    slotID
+}
+
+type listedBreach struct {
+	id slotID
+	breachRow
+}
+
+// add takes a slot's rows, or only those that changed.
+func (l *lists) add(s *slot, all bool) {
+	if s.waiting && (all || s.dirty&dirtyQueue != 0) {
+		l.queue = append(l.queue, listedUnder{s.id.unit(), s.id})
+	}
+	if s.vacant && (all || s.dirty&dirtyVacancy != 0) {
+		l.vacancies = append(l.vacancies, listedUnder{s.above.n, s.id})
+	}
+	if len(s.breaches) > 0 && (all || s.dirty&dirtyBreaches != 0) {
+		own := slices.Clone(s.breaches)
+		slices.SortFunc(own, func(a, b breachRow) int { return strings.Compare(string(a.kind), string(b.kind)) })
+		for _, b := range own {
+			l.breaches = append(l.breaches, listedBreach{s.id, b})
 		}
-		if s.vacant && (all || s.dirty&dirtyVacancy != 0) {
-			vacancies = append(vacancies, s)
-		}
-		if len(s.breaches) > 0 && (all || s.dirty&dirtyBreaches != 0) {
-			own := slices.Clone(s.breaches)
-			slices.SortFunc(own, func(a, b breachRow) int { return strings.Compare(string(a.kind), string(b.kind)) })
-			for _, b := range own {
-				breaches = append(breaches, breach{s.id, b})
-			}
-		}
-		if s.findings != 0 && (all || s.dirty&dirtyFindings != 0) {
-			for _, what := range allFindings {
-				if s.findings&what != 0 {
-					found = append(found, finding{what, s.id})
-				}
+	}
+	if s.findings != 0 && (all || s.dirty&dirtyFindings != 0) {
+		for _, what := range allFindings {
+			if s.findings&what != 0 {
+				l.found = append(l.found, listedUnder{int64(what), s.id})
 			}
 		}
 	}
-	slices.SortStableFunc(queue, func(a, b *slot) int { return cmp.Compare(a.id.unit(), b.id.unit()) })
-	slices.SortStableFunc(vacancies, func(a, b *slot) int { return cmp.Compare(a.above.n, b.above.n) })
-	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(a.what, b.what) })
+}
+
+// addSealed takes the rows of sealed obligations, but for what those that came back say themselves. What was found stays
+// found.
+func (l *lists) addSealed(sealed *lists, back func(slotID) bool) {
+	isBack := func(x listedUnder) bool { return back(x.id) }
+	l.queue = append(l.queue, slices.DeleteFunc(slices.Clone(sealed.queue), isBack)...)
+	l.vacancies = append(l.vacancies, slices.DeleteFunc(slices.Clone(sealed.vacancies), isBack)...)
+	l.breaches = append(l.breaches, slices.DeleteFunc(slices.Clone(sealed.breaches), func(x listedBreach) bool { return back(x.id) })...)
+	l.found = append(l.found, sealed.found...)
+}
+
+// rows gives the rows in the order of their keys.
+func (l *lists) rows() []rows {
+	slices.SortStableFunc(l.breaches, func(a, b listedBreach) int { return cmp.Compare(a.id, b.id) })
+	list := func(t table, all []listedUnder) rows {
+		slices.SortFunc(all, func(a, b listedUnder) int { return cmp.Or(cmp.Compare(a.under, b.under), cmp.Compare(a.id, b.id)) })
+		all = slices.Compact(all)
+		return rows{table: t, n: len(all), fill: func(i int, a []any) error {
+			a[0], a[1] = all[i].under, int64(all[i].id)
+			return nil
+		}}
+	}
 	return []rows{
-		obligationRows(obligations),
-		{table: tableBreach, n: len(breaches), fill: func(i int, a []any) error {
-			a[0], a[1], a[2] = int64(breaches[i].id), string(breaches[i].kind), string(appendBreaches(nil, breaches[i].states))
+		{table: tableBreach, n: len(l.breaches), fill: func(i int, a []any) error {
+			b := l.breaches[i]
+			a[0], a[1], a[2] = int64(b.id), string(b.kind), string(appendBreaches(nil, b.states))
 			return nil
 		}},
-		{table: tableVacancy, n: len(vacancies), fill: func(i int, a []any) error {
-			a[0], a[1] = vacancies[i].above.n, int64(vacancies[i].id)
-			return nil
-		}},
-		{table: tableSignOff, n: len(queue), fill: func(i int, a []any) error {
-			a[0], a[1] = queue[i].id.unit(), int64(queue[i].id)
-			return nil
-		}},
-		{table: tableFinding, n: len(found), fill: func(i int, a []any) error {
-			a[0], a[1] = int64(found[i].what), int64(found[i].id)
-			return nil
-		}},
+		list(tableVacancy, l.vacancies), list(tableSignOff, l.queue), list(tableFinding, l.found),
 	}
 }
 
@@ -192,6 +230,12 @@ func obligationRows(obligations []*slot) rows {
 		}
 	}
 	return rows{table: tableObligation, n: len(obligations), fill: filled(tableObligation, encoder()), encoder: encoder}
+}
+
+// obligationIn is what an encoder wrote into a row, as a database gives it back.
+func obligationIn(row []value) storedSlot {
+	return storedSlot{id: slotID(row[0].number), duty: int(row[1].number), parent: row[2].number,
+		compliance: string(row[4].text), answers: string(row[5].text), history: string(row[6].text)}
 }
 
 // filled is an encoder's row as a database's arguments.
@@ -272,25 +316,29 @@ func (g *generation) upsert(ctx context.Context, tx *sql.Tx, w *set) error {
 		}
 	}
 	for _, r := range w.changes(false) {
-		var set []string
-		for _, c := range r.table.Columns[r.table.Key:] {
-			if !g.has(r.table.Name, c.Name) {
-				continue
-			}
-			set = append(set, c.Name+" = excluded."+c.Name)
-		}
-		action := " DO NOTHING"
-		if len(set) > 0 {
-			action = " DO UPDATE SET " + strings.Join(set, ", ")
-		}
 		if r.n == 0 || !g.hasTable(r.table) {
 			continue
 		}
-		if err := g.dialect.insert(ctx, tx, g.n, g.fitted(r), " ON CONFLICT ("+strings.Join(r.table.keyNames(), ", ")+")"+action); err != nil {
+		if err := g.dialect.insert(ctx, tx, g.n, g.fitted(r), g.replacing(r.table)); err != nil {
 			return err
 		}
 	}
 	return g.leaveLists(ctx, tx, w)
+}
+
+// replacing is the clause by which rows take the place of those with their key.
+func (g *generation) replacing(t table) string {
+	var set []string
+	for _, c := range t.Columns[t.Key:] {
+		if g.has(t.Name, c.Name) {
+			set = append(set, c.Name+" = excluded."+c.Name)
+		}
+	}
+	action := " DO NOTHING"
+	if len(set) > 0 {
+		action = " DO UPDATE SET " + strings.Join(set, ", ")
+	}
+	return " ON CONFLICT (" + strings.Join(t.keyNames(), ", ") + ")" + action
 }
 
 // leaveLists takes out of the sign-off queue what no longer waits, and out of the vacancies what is filled.
