@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,14 +107,27 @@ func TestExplainExcuseUphold(t *testing.T) {
 		{name: "rule 13: and a reason that is not too long", given: missing, when: uphold(strings.Repeat("a", domain.MaxTextBytes+1), department()), wantErr: no(domain.Invalid, domain.CodeTextTooLong, "/reason")},
 	})
 
-	// An explanation changes nothing; the last of excused and upheld counts; the breach stays.
-	r := domain.Report{Key: key}
-	for _, f := range append(missing, fact("16:00:00", head, domain.BreachExplained{Breach: domain.BreachMissing, Text: "mất điện", ExplainedBy: head}),
-		fact("16:00:00", "p_department", domain.BreachUpheld{Breach: domain.BreachMissing}), fact("17:00:00", "p_department", domain.BreachExcused{Breach: domain.BreachMissing, Reason: "bão"})) {
-		r = r.Apply(f)
-	}
-	if b := r.Breaches[0]; len(r.Breaches) != 1 || len(b.Explanations) != 1 || b.Upheld != nil || b.Excused == nil || r.Status(false) != domain.StatusMissing {
-		t.Errorf("rule 13: %+v", b)
+	// An explanation changes nothing and none takes another's place; the last of excused and upheld counts; the breach stays.
+	explanation := fact("16:00:00", head, domain.BreachExplained{Breach: domain.BreachMissing, Text: "mất điện", ExplainedBy: head})
+	excused := fact("17:00:00", "p_department", domain.BreachExcused{Breach: domain.BreachMissing, Reason: "bão"})
+	upheld := fact("16:30:00", "p_department", domain.BreachUpheld{Breach: domain.BreachMissing})
+	for _, c := range []struct {
+		name            string
+		given           []domain.Fact
+		excused, upheld bool
+	}{
+		{"an explanation changes nothing", facts(), false, false},
+		{"excused", facts(excused), true, false},
+		{"upheld, then excused", facts(upheld, excused), true, false},
+		{"excused, then upheld", facts(excused, upheld), false, true},
+	} {
+		r := domain.Report{Key: key}
+		for _, f := range slices.Concat(missing, facts(explanation, explanation), c.given) {
+			r = r.Apply(f)
+		}
+		if b := r.Breaches[0]; len(r.Breaches) != 1 || len(b.Explanations) != 2 || b.Withdrawn != nil || (b.Upheld != nil) != c.upheld || (b.Excused != nil) != c.excused || r.Status(false) != domain.StatusMissing {
+			t.Errorf("rule 13: %s: %+v", c.name, b)
+		}
 	}
 }
 

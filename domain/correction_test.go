@@ -19,6 +19,12 @@ func TestCorrect(t *testing.T) {
 	}
 	erratum := corrected(2, was, was)
 	erratum.Correction, erratum.Note = domain.CorrectionErratum, "ghi đúng tên khu phố"
+	sum := content(was)
+	sum.Children = []domain.ChildPin{{Unit: "25945", Version: 2, Digest: "cc"}}
+	resummed := corrected(2, was, was)
+	resummed.Children, resummed.Missing, resummed.Digest = sum.Children, []domain.UnitCode{"25873"}, sum.Digest(key)
+	fell := corrected(2, was, is)
+	fell.Note, fell.Findings = "gỡ ứng dụng", []domain.Finding{{Rule: domain.FindingFall, RuleVersion: 1, Field: "installed", Was: 700, Is: 610}}
 	full := filed
 	for n := 2; n <= domain.MaxVersions; n++ {
 		full = append(full[:len(full):len(full)], fact("10:00:00", filer, corrected(n, was, figures(1000, int64(n)))))
@@ -43,6 +49,17 @@ func TestCorrect(t *testing.T) {
 			when: attempt(func(*domain.Correction) {}, theFiler()), wantErr: no(domain.Precondition, domain.CodeOldVersion, "/version")},
 		{name: "rule 5: back to what an earlier version said is a correction", given: append(filed[:1:1], fact("09:30:00", filer, corrected(2, was, is))),
 			when: attempt(func(c *domain.Correction) { c.Replaces, c.Content = 2, content(was) }, theFiler()), then: []domain.Event{corrected(3, is, was)}},
+		{name: "rule 5: also of a unit that was freed of reporting", given: filed, then: []domain.Event{corrected(2, was, is)},
+			when: func(r domain.Report) ([]domain.Event, error) {
+				return r.Correct(domain.Correction{Content: content(is), Replaces: 1, Correction: domain.CorrectionContent, Reason: "đếm sót một khu phố", ReceivedAt: at("9 10:00:00")}, exempted(), communeForm(), nil, theFiler())
+			}},
+		{name: "rule 5: the same sum of other versions is another content, and names what it is without (rule 16)", given: filed, then: []domain.Event{resummed},
+			when: attempt(func(c *domain.Correction) { c.Content, c.Missing = sum, resummed.Missing }, theFiler())},
+		{name: "rule 5: a correction that needs a word keeps why (rule 12)", given: filed, then: []domain.Event{fell},
+			when: func(r domain.Report) ([]domain.Event, error) {
+				yesterday := content(figures(1000, 700))
+				return r.Correct(domain.Correction{Content: content(is), Replaces: 1, Correction: domain.CorrectionContent, Reason: "đếm sót một khu phố", Note: "gỡ ứng dụng", ReceivedAt: at("9 10:00:00")}, owed(), communeForm(), &yesterday, theFiler())
+			}},
 		{name: "rule 5: a reason is needed", given: filed, wantErr: no(domain.Invalid, domain.CodeTextMissing, "/reason"),
 			when: attempt(func(c *domain.Correction) { c.Reason = " " }, theFiler())},
 		{name: "rule 5: content or erratum", given: filed, wantErr: no(domain.Invalid, domain.CodeChoice, "/correction"),

@@ -322,7 +322,7 @@ func (d Day) Open(r Regime, date Date, units []Unit, now time.Time) ([]Event, er
 			return nil, err
 		}
 		if !now.Before(due) {
-			return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", due.Format(time.RFC3339))
+			return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", shown(due, r.Zone))
 		}
 		day := DayDuty{Duty: duty.ID, Form: duty.Form, FormVersion: duty.FormVersion, Due: due, GraceSeconds: 60 * duty.GraceMinutes}
 		if day.CutOff, err = optionalTime(duty.CutOff, date, r.Zone); err != nil {
@@ -387,7 +387,7 @@ func (d Day) Close(r Regime, counts Counts, digest, position string, now time.Ti
 	case d.Closed != nil:
 		return nil, refuse(Conflict, CodeDayClosed, "/date", "date", string(d.Opened.Date))
 	case now.Before(d.LastClose(r)):
-		return nil, refuse(Conflict, CodeDayNotOver, "/date", "closes", d.LastClose(r).Format(time.RFC3339))
+		return nil, refuse(Conflict, CodeDayNotOver, "/date", "closes", shown(d.LastClose(r), r.Zone))
 	}
 	owed, counted := len(d.Obligations(r)), counts.OnTime+counts.Late+counts.Missing+counts.Exempt
 	if counts.Obligations != owed || counted != owed { // a wrong count would stand for ever

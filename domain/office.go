@@ -188,7 +188,7 @@ func (o Office) Right(p PersonID, form FormID, at time.Time) (SignerRight, error
 			if !a.RevokedAt.IsZero() && a.RevokedAt.Before(until) {
 				until = a.RevokedAt
 			}
-			found = refuse(Forbidden, CodeAuthorityExpired, "", "authority", a.Authority, "until", until.Format(time.RFC3339))
+			found = refuse(Forbidden, CodeAuthorityExpired, "", "authority", a.Authority, "until", shown(until, HoChiMinh))
 		}
 	}
 	if found != nil {
@@ -216,7 +216,7 @@ func (o Office) Take(e OfficeTaken, now time.Time, by Actor) ([]Event, error) {
 	}
 	for _, t := range o.Tenures {
 		if t.Until.IsZero() || e.From.Before(t.Until) {
-			return nil, refuse(Conflict, CodeOfficeHeld, "/from", "person", string(t.Person), "from", t.From.Format(time.RFC3339))
+			return nil, refuse(Conflict, CodeOfficeHeld, "/from", "person", string(t.Person), "from", shown(t.From, HoChiMinh))
 		}
 	}
 	e.From = e.From.UTC()
@@ -237,7 +237,7 @@ func (o Office) Leave(e OfficeLeft, by Actor) ([]Event, error) {
 	for _, t := range o.Tenures {
 		if t.Person == e.Person && t.Until.IsZero() {
 			if !e.Until.After(t.From) {
-				return nil, refuse(Invalid, CodeNotLater, "/until", "due", t.From.Format(time.RFC3339))
+				return nil, refuse(Invalid, CodeNotLater, "/until", "due", shown(t.From, HoChiMinh))
 			}
 			e.Until = e.Until.UTC()
 			return []Event{e}, nil
@@ -263,7 +263,7 @@ func (o Office) Grant(e AuthorityGranted, now time.Time, by Actor) ([]Event, err
 		return nil, refuse(Invalid, CodeTextMissing, "/person")
 	}
 	if !e.Until.After(e.From) {
-		return nil, refuse(Invalid, CodeNotLater, "/until", "due", e.From.Format(time.RFC3339))
+		return nil, refuse(Invalid, CodeNotLater, "/until", "due", shown(e.From, HoChiMinh))
 	}
 	if slices.ContainsFunc(o.Authorities, func(a Authority) bool { return a.Authority == e.Authority }) {
 		return nil, refuse(Conflict, CodeAuthorityExists, "/authority", "authority", e.Authority)
@@ -287,7 +287,7 @@ func (o Office) Revoke(authority, reason string, now time.Time, by Actor) ([]Eve
 		return nil, refuse(NotFound, CodeAuthorityUnknown, "/authority", "authority", authority)
 	}
 	if !o.Authorities[i].RevokedAt.IsZero() {
-		return nil, refuse(Conflict, CodeAuthorityExpired, "/authority", "authority", authority, "until", o.Authorities[i].RevokedAt.Format(time.RFC3339))
+		return nil, refuse(Conflict, CodeAuthorityExpired, "/authority", "authority", authority, "until", shown(o.Authorities[i].RevokedAt, HoChiMinh))
 	}
 	return []Event{AuthorityRevoked{Unit: o.Unit, Authority: authority, At: now.UTC(), RevokedBy: by.ID, Reason: reason}}, nil
 }

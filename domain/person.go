@@ -212,7 +212,7 @@ func (p Person) GrantRole(role Role, unit UnitCode, from time.Time, until *time.
 		return nil, refuse(Invalid, CodeChoice, "/role", "value", string(role))
 	}
 	if until != nil && !until.After(from) {
-		return nil, refuse(Invalid, CodeNotLater, "/until", "due", from.Format(time.RFC3339))
+		return nil, refuse(Invalid, CodeNotLater, "/until", "due", shown(from, HoChiMinh))
 	}
 	if until != nil {
 		end := until.UTC()

@@ -294,9 +294,9 @@ func (r Regime) Extend(day Day, duty DutyID, date Date, units []UnitCode, due ti
 	}
 	for _, u := range orAll(units) {
 		if present := r.Extended(duty, date, u, old); !now.Before(present) {
-			return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", present.Format(time.RFC3339))
+			return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", shown(present, r.Zone))
 		} else if !due.After(present) {
-			return nil, refuse(Invalid, CodeNotLater, "/due", "due", present.Format(time.RFC3339))
+			return nil, refuse(Invalid, CodeNotLater, "/due", "due", shown(present, r.Zone))
 		}
 	}
 	return []Event{DeadlineExtended{Regime: r.ID, Date: date, Duty: duty, Units: sortedUnits(units), Due: due.UTC(), Reason: reason, GrantedBy: by.ID}}, nil
@@ -324,7 +324,7 @@ func (r Regime) Exemption(day Day, date Date, duties []DutyID, units []UnitCode,
 		}
 		for _, u := range orAll(units) {
 			if present := r.Extended(duty, date, u, due); !now.Before(present) {
-				return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", present.Format(time.RFC3339))
+				return nil, refuse(Conflict, CodeDeadlinePassed, "/date", "due", shown(present, r.Zone))
 			}
 		}
 	}

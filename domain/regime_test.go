@@ -56,6 +56,7 @@ func TestIssueAndAmend(t *testing.T) {
 		{name: "rule 13: and needs the right", given: issued(), when: amend("lùi giờ", inspector()), wantErr: no(domain.Forbidden, domain.CodeRoleMissing, "")},
 		{name: "amend what exists", when: amend("lùi giờ", department()), wantErr: no(domain.NotFound, domain.CodeRegimeUnknown, "/regime")},
 		{name: "rule 13: the end names who and why", given: issued(), when: end("2021-02-09", department()), then: []domain.Event{closed}},
+		{name: "rule 13: it needs the right", given: issued(), when: end("2021-02-09", theHead()), wantErr: no(domain.Forbidden, domain.CodeRoleMissing, "")},
 		{name: "the end is a day", given: issued(), when: end("2021-02-30", department()), wantErr: no(domain.Invalid, domain.CodeDate, "/last_day")},
 		{name: "it ends once", given: append(issued(), fact("9 08:00:00", "p_department", closed)), when: end("2021-02-09", department()), wantErr: no(domain.Conflict, domain.CodeRegimeClosed, "")},
 	})
@@ -181,6 +182,7 @@ func TestExemption(t *testing.T) {
 	fewer := rules()
 	fewer.Duties, fewer.Targets = []domain.Duty{fewer.Duties[1]}, nil
 	fewer.Duties[0].Consolidates = ""
+	extended := append(issued(), fact("8 09:00:00", "p_department", domain.DeadlineExtended{Regime: key.Regime, Date: day, Duty: "commune", Units: one, Due: at("18:00:00")}))
 	amended := append(issued(), fact("8 09:00:00", "p_department", domain.RegimeAmended{Regime: key.Regime, Version: 2, Rules: fewer}))
 	check(t, domain.Regime{}, []spec[domain.Regime]{
 		{name: "rule 13: it names who and why", given: issued(), when: exempt(domain.Day{}, communes, one, "lũ", "14:59:59", department()),
@@ -188,6 +190,10 @@ func TestExemption(t *testing.T) {
 		{name: "rule 13: after the deadline only an excuse is left", given: issued(), when: exempt(domain.Day{}, communes, one, "lũ", "15:00:00", department()), wantErr: no(domain.Conflict, domain.CodeDeadlinePassed, "/date")},
 		{name: "rule 2: the whole day, when one deadline of it has passed", given: issued(), when: exempt(domain.Day{}, nil, nil, "lũ", "15:30:00", department()), wantErr: no(domain.Conflict, domain.CodeDeadlinePassed, "/date")},
 		{name: "rule 2: the whole open day, when a duty that the rules dropped since has passed", given: amended, when: exempt(openDay, nil, nil, "lũ", "15:30:00", department()), wantErr: no(domain.Conflict, domain.CodeDeadlinePassed, "/date")},
+		{name: "rule 2: any duty named, when its deadline has passed", given: issued(), when: exempt(openDay, []domain.DutyID{"district", "commune"}, one, "lũ", "15:30:00", department()), wantErr: no(domain.Conflict, domain.CodeDeadlinePassed, "/date")},
+		{name: "rule 2: any unit named, when its deadline has passed", given: extended, when: exempt(domain.Day{}, communes, []domain.UnitCode{unit, "25873"}, "lũ", "15:30:00", department()), wantErr: no(domain.Conflict, domain.CodeDeadlinePassed, "/date")},
+		{name: "rule 13: who was given longer may still be freed", given: extended, when: exempt(domain.Day{}, communes, one, "lũ", "15:30:00", department()),
+			then: []domain.Event{domain.DayExempted{Regime: key.Regime, Date: day, Duties: communes, Units: one, Reason: "lũ", GrantedBy: "p_department"}}},
 		{name: "rule 13: it needs the right", given: issued(), when: exempt(domain.Day{}, nil, one, "lũ", "10:00:00", admin()), wantErr: no(domain.Forbidden, domain.CodeRoleMissing, "")},
 		{name: "rule 13: and a reason", given: issued(), when: exempt(domain.Day{}, nil, one, " ", "10:00:00", department()), wantErr: no(domain.Invalid, domain.CodeTextMissing, "/reason")},
 		{name: "a duty of the regime", given: issued(), when: exempt(domain.Day{}, []domain.DutyID{"ward"}, one, "lũ", "10:00:00", department()), wantErr: no(domain.Invalid, domain.CodeDutyUnknown, "/duty")},

@@ -26,6 +26,10 @@ func TestSubmit(t *testing.T) {
 	nilSubmitted.Nil, nilSubmitted.Digest = true, nilReport.Digest(key)
 	fell := submitted(f, domain.OnTime)
 	fell.Note, fell.Findings = "đếm lại", []domain.Finding{{Rule: domain.FindingFall, RuleVersion: 1, Field: "installed", Was: 700, Is: 600}}
+	sum := content(f)
+	sum.Children = []domain.ChildPin{{Unit: "25945", Version: 2, Digest: "cc"}}
+	summed := submitted(f, domain.OnTime)
+	summed.Children, summed.Missing, summed.Digest = sum.Children, []domain.UnitCode{"25873"}, sum.Digest(key)
 	many := content(f)
 	many.Children = make([]domain.ChildPin, domain.MaxChildren+1)
 
@@ -54,6 +58,10 @@ func TestSubmit(t *testing.T) {
 			then: []domain.Event{fell}},
 		{name: "rule 12: an unusual figure needs a note", when: submit("10:00:00", content(f), " ", owed(), &yesterday, theFiler()),
 			wantErr: no(domain.Invalid, domain.CodeNoteNeeded, "/figures/installed")},
+		{name: "rule 16: a sum keeps which reports it is made of, and which it is without", then: []domain.Event{summed},
+			when: func(r domain.Report) ([]domain.Event, error) {
+				return r.Submit(domain.Submission{Content: sum, Missing: summed.Missing, ReceivedAt: at("10:00:00")}, owed(), communeForm(), nil, theFiler())
+			}},
 		{name: "rule 13: an exempt unit does not file", when: submit("10:00:00", content(f), "", exempted(), nil, theFiler()),
 			wantErr: no(domain.Conflict, domain.CodeExempt, "")},
 		{name: "a second submission is refused", given: facts(fact("09:00:00", filer, submitted(f, domain.OnTime))),
@@ -130,6 +138,7 @@ func TestStatus(t *testing.T) {
 		{"on time", facts(fact("09:00:00", filer, submitted(f, domain.OnTime))), false, domain.StatusOnTime},
 		{"rule 2: an exemption after filing does not move the judgement", facts(fact("09:00:00", filer, submitted(f, domain.OnTime))), true, domain.StatusOnTime},
 		{"late", facts(fact("15:00:00", filer, submitted(f, domain.Late))), false, domain.StatusLate},
+		{"rule 2: nor that of a late one", facts(fact("15:00:00", filer, submitted(f, domain.Late))), true, domain.StatusLate},
 		{"rule 11: missing is a breach without a report", facts(missing), false, domain.StatusMissing},
 		{"rule 4: an exemption comes before a breach that did not see it", facts(missing), true, domain.StatusExempt},
 		{"filed after the closing", facts(missing, fact("16:00:00", filer, submitted(f, domain.Late))), false, domain.StatusLate},
@@ -144,6 +153,21 @@ func TestStatus(t *testing.T) {
 		}
 		if got := r.Status(c.exempt); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestVersionsNameTheirEvents: from a version one gets to the event that holds it, of a correction as of the first (rule 16).
+func TestVersionsNameTheirEvents(t *testing.T) {
+	t.Parallel()
+	was, is := figures(1000, 600), figures(1000, 610)
+	r := domain.Report{Key: key}
+	for i, e := range []domain.Event{submitted(was, domain.OnTime), corrected(2, was, is)} {
+		f := fact("09:00:00", filer, e)
+		f.EventID = domain.NewEventID(domain.NewCommandID("test"), i)
+		r = r.Apply(f)
+		if v, _ := r.Newest(); v.EventID != f.EventID.String() {
+			t.Errorf("rule 16: version %d is of event %q, want %s", v.Number, v.EventID, f.EventID)
 		}
 	}
 }

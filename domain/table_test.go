@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,9 @@ func check[S folds[S]](t *testing.T, zero S, specs []spec[S]) {
 	}
 }
 
+// shownInUTC is a time as facts keep it, which is not how people are shown it (rule 1).
+var shownInUTC = regexp.MustCompile(`T[0-9:.]+Z`)
+
 func checkRefusal(t *testing.T, err error, want *domain.Error) {
 	t.Helper()
 	if want == nil {
@@ -62,6 +66,8 @@ func checkRefusal(t *testing.T, err error, want *domain.Error) {
 		for _, l := range []domain.Language{domain.Vietnamese, domain.English} {
 			if text := f.Text(l); strings.ContainsAny(text, "{}") || text == string(f.Code) {
 				t.Errorf("%s in %s is not filled in: %s", f.Code, l, text)
+			} else if shownInUTC.MatchString(text) {
+				t.Errorf("rule 1: %s in %s does not show its time with +07:00: %s", f.Code, l, text)
 			}
 		}
 	}

@@ -73,3 +73,7 @@ func Zone(name string) (*time.Location, error) {
 
 // HoChiMinh is the zone every deadline of the first regime is judged in.
 var HoChiMinh = time.FixedZone("+07", 7*60*60)
+
+// shown is an instant in the words of a refusal: people read it in the regime's zone (rule 1). Offices and persons belong
+// to no regime; theirs is the first one's.
+func shown(t time.Time, zone *time.Location) string { return t.In(zone).Format(time.RFC3339) }
