@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -250,18 +252,43 @@ func TestBundlesHoldEveryKindOfSignature(t *testing.T) {
 	}
 }
 
-// auditSigned audits the whole log with everything shown, and then without the replayed sign-off.
+// auditSigned audits the whole log with everything shown, and then without the replayed sign-off: as a folder, and over the
+// address at which the server shows it.
 func auditSigned(t *testing.T, dir string, trusting ...string) {
 	t.Helper()
 	exported, openings := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "openings")
 	mustRun(t, "export", "--data", dir, "--log", exported)
 	mustRun(t, "export", "--data", dir, "--openings", openings)
+	a := &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, stdio: stdio{err: io.Discard}}
+	log, err := a.openLog(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	r, err := a.mustEvidenceReader(t.Context(), dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.tree.Close()
+	asked := make(chan struct{}, 1)
+	server := httptest.NewServer(http.StripPrefix("/log", http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		r.desk.Handler(func(err error) { t.Error(err) }).ServeHTTP(w, request)
+	})))
+	defer server.Close()
+	place := exported
 	audit := func(code int, more ...string) string {
 		t.Helper()
-		return runNotary(t, code, append([]string{"audit", exported, "--policy", filepath.Join(dir, policyFile), "--opening", openings, "--forget", "--json"}, more...)...)
+		return runNotary(t, code, append([]string{"audit", place, "--policy", filepath.Join(dir, policyFile), "--opening", openings, "--forget", "--json"}, more...)...)
 	}
-	if said := audit(1, trusting...); !strings.Contains(said, `"fault":"signed"`) || !strings.Contains(said, "replayed") {
-		t.Errorf("one nonce, two acts: %s", said)
+	places := []string{exported, server.URL + "/log"}
+	for _, place = range places {
+		if said := audit(1, trusting...); !strings.Contains(said, `"fault":"signed"`) || !strings.Contains(said, "replayed") {
+			t.Errorf("%s: one nonce, two acts: %s", place, said)
+		}
 	}
 	f, err := os.Open(openings)
 	if err != nil {
@@ -288,17 +315,24 @@ func auditSigned(t *testing.T, dir string, trusting ...string) {
 	if err := os.WriteFile(openings, kept, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		trusting               []string
-		signed, filed, skipped int
-	}{{trusting, 4, 4, 0}, {nil, 2, 4, 2}} {
-		want := fmt.Sprintf(`"signed":%d,"filings_signed":%d,"signatures_not_judged":%d,"sign_offs_not_shown":1,"filings_not_shown":0,"signatures_not_determinable":0`, c.signed, c.filed, c.skipped)
-		if said := audit(0, c.trusting...); !strings.Contains(said, want) {
-			t.Errorf("trusting %q: %s, want %s", c.trusting, said, want)
+	for _, place = range places {
+		for _, c := range []struct {
+			trusting               []string
+			signed, filed, skipped int
+		}{{trusting, 4, 4, 0}, {nil, 2, 4, 2}} {
+			want := fmt.Sprintf(`"signed":%d,"filings_signed":%d,"signatures_not_judged":%d,"sign_offs_not_shown":1,"filings_not_shown":0,"signatures_not_determinable":0`, c.signed, c.filed, c.skipped)
+			if said := audit(0, c.trusting...); !strings.Contains(said, want) {
+				t.Errorf("%s, trusting %q: %s, want %s", place, c.trusting, said, want)
+			}
+		}
+		if said := audit(1, "--site", "https://other.example"); !strings.Contains(said, `"fault":"signature"`) {
+			t.Errorf("%s: a passkey of another site: %s", place, said)
 		}
 	}
-	if said := audit(1, "--site", "https://other.example"); !strings.Contains(said, `"fault":"signature"`) {
-		t.Errorf("a passkey of another site: %s", said)
+	select {
+	case <-asked:
+	default:
+		t.Error("no audit asked the server")
 	}
 }
 

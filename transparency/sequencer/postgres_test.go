@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -261,5 +262,125 @@ func TestServersOfTheEvidenceComeAndGo(t *testing.T) {
 	}
 	if err := s.tree.Check(t.Context(), treestore.CheckOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Given a witnessed tree in a database and its guard in another, when one bit of what their rows say is changed, in every
+// column that says something and at random, then verify notices it: by the signatures, by the event log, or by the guard.
+func TestEveryFlipInTheRowsIsNoticed(t *testing.T) {
+	t.Parallel()
+	treePlace, guardPlace := shared.Server(t).Database(t), newGuard(t)
+	log := newLedger()
+	s := mustTake(t, treePlace, guardPlace, log)
+	for range 6 {
+		log.grow(t, 50, "")
+		c := mustForce(t, s.q)
+		sig, err := witnessKey(t).Cosign(c.Note.Text, time.Unix(1632470000+log.now.Load(), 0))
+		if err == nil {
+			err = s.tree.SaveCheckpoint(t.Context(), transparency.Note{Text: c.Note.Text, Signatures: []transparency.Signature{sig}}, time.Unix(1, 0))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.close()
+	salts, err := transparency.NewSaltKey(repeated(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := witnessedPolicy(t, "")
+	// As answerable verify does.
+	look := func() error {
+		tree, err := treestore.OpenPostgres(t.Context(), treestore.Options{Path: treePlace, Origin: origin})
+		if err != nil {
+			return err
+		}
+		defer tree.Close()
+		o := sequencer.Options{Log: log, Tree: tree, Header: header, Salts: salts}
+		if err := sequencer.NewReader(o).Verify(t.Context(), nil); err != nil {
+			return err
+		}
+		if err := tree.Check(t.Context(), treestore.CheckOptions{Policy: p}); err != nil {
+			return err
+		}
+		held, err := treestore.ReadPostgresGuard(t.Context(), guardPlace, origin)
+		if err != nil {
+			return err
+		}
+		n, err := transparency.ParseNote(held)
+		if err != nil {
+			return err
+		}
+		c, err := transparency.VerifyLog(n, p.LogKeys())
+		if err != nil {
+			return err
+		}
+		latest, _, err := tree.Latest(t.Context())
+		if err == nil && (latest.Size != c.Size || latest.Note.Text != n.Text) {
+			err = fmt.Errorf("the guard holds %d entries, the tree's newest checkpoint %d: %w", c.Size, latest.Size, transparency.ErrFork)
+		}
+		return err
+	}
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
+	const seed = 3
+	rng := rand.New(rand.NewPCG(seed, seed))
+	// A high bit: with a low one the row may be another that is there, which the database refuses by itself.
+	number := func(column string) string { return fmt.Sprintf(`%[1]s = %[1]s # %d`, column, 1<<(10+rng.IntN(20))) }
+	bytea := func(column string) string {
+		return fmt.Sprintf(`%[1]s = set_bit(%[1]s, (floor(%f * 8 * octet_length(%[1]s)))::bigint, 1 - get_bit(%[1]s, (floor(%[2]f * 8 * octet_length(%[1]s)))::bigint))`, column, rng.Float64())
+	}
+	text := func(column string) string {
+		return fmt.Sprintf(`%[1]s = overlay(%[1]s PLACING '~' FROM %d)`, column, 1+rng.IntN(len(origin)))
+	}
+	for _, c := range []struct {
+		what, place, table, key string
+		flip                    func() string
+		times                   int
+	}{
+		{"leaves", treePlace, "answerable_evidence.run", "n", func() string { return bytea("leaves") }, 25},
+		{"places", treePlace, "answerable_evidence.run", "n", func() string { return bytea("places") }, 6},
+		{"a run's first position", treePlace, "answerable_evidence.run", "n", func() string { return number("commit_position") }, 2},
+		{"a run's first position", treePlace, "answerable_evidence.run", "n", func() string { return number("prepare_position") }, 2},
+		{"a run's number", treePlace, "answerable_evidence.run", "n", func() string { return number("n") }, 2},
+		{"hashes", treePlace, "answerable_evidence.tile", "level, n", func() string { return bytea("hashes") }, 15},
+		{"a tile's number", treePlace, "answerable_evidence.tile", "level, n", func() string { return number("n") }, 2},
+		{"a tile's level", treePlace, "answerable_evidence.tile", "level, n", func() string { return number("level") }, 2},
+		{"a checkpoint and its signatures", treePlace, "answerable_evidence.checkpoint", "size", func() string { return bytea("note") }, 20},
+		{"a checkpoint's size", treePlace, "answerable_evidence.checkpoint", "size", func() string { return number("size") }, 2},
+		{"the tree's size", treePlace, "answerable_evidence.tree", "one", func() string { return number("size") }, 2},
+		{"the log's name", treePlace, "answerable_evidence.tree", "one", func() string { return text("origin") }, 2},
+		{"the tables' version", treePlace, "answerable_evidence.tree", "one", func() string { return number("version") }, 1},
+		{"the guard", guardPlace, "answerable_guard.checkpoint", "origin", func() string { return bytea("note") }, 12},
+		{"the guard's log", guardPlace, "answerable_guard.checkpoint", "origin", func() string { return text("origin") }, 1},
+	} {
+		db, err := sql.Open("postgres", c.place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		run := func(statement string) {
+			t.Helper()
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+		run(`CREATE SCHEMA IF NOT EXISTS pristine; DROP TABLE IF EXISTS pristine.kept; CREATE TABLE pristine.kept AS SELECT * FROM ` + c.table)
+		var rows int
+		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pristine.kept`).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		for range c.times {
+			change := fmt.Sprintf(`UPDATE %[1]s SET %s WHERE (%[3]s) = (SELECT %[3]s FROM %[1]s ORDER BY %[3]s OFFSET %d LIMIT 1)`, c.table, c.flip(), c.key, rng.IntN(rows))
+			run(change)
+			if err := look(); err == nil {
+				t.Errorf("%s: not noticed: %s", c.what, change)
+			}
+			run(`DELETE FROM ` + c.table + `; INSERT INTO ` + c.table + ` SELECT * FROM pristine.kept`)
+		}
+		if err := look(); err != nil {
+			t.Fatalf("%s, put back: %v", c.what, err)
+		}
 	}
 }
