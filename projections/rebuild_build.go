@@ -110,10 +110,10 @@ func (b *build) sealing(ctx context.Context) *sealing {
 
 // fill begins to fill a table in bulk; nil where that cannot be done.
 func (b *build) fill(ctx context.Context, g *generation, t table) (bulkWriter, error) {
-	if g.bulk == nil {
+	if g.fills == nil {
 		return nil, nil
 	}
-	to, err := g.bulk(ctx, t, b.v.decoders())
+	to, err := g.fills(ctx, t, b.v.decoders())
 	if errors.Is(err, errNotFresh) { // nothing was written: it goes the way of the other tables, only slower
 		b.v.config.Logger.Warn("the rows of a table are inserted one by one", zap.String("table", t.Name), zap.Error(err))
 		return nil, nil
@@ -147,11 +147,14 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 		if to == nil {
 			to, err = b.fill(ctx, g, r.table)
 		}
-		if to == nil && err == nil {
-			continue
-		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case to != nil:
 			err = finishBulk(to, *r, each)
+		case g.bulk != nil:
+			err = g.bulk(ctx, *r, b.v.decoders(), each)
+		default:
+			continue
 		}
 		if err != nil {
 			return err

@@ -503,11 +503,11 @@ func (s fullStore) begin(ctx context.Context, fingerprint string) (*generation, 
 	if err != nil {
 		return nil, err
 	}
-	bulk := g.bulk
-	g.bulk = nil
+	fills := g.fills
+	g.fills = nil
 	if s.pages {
-		g.bulk = func(ctx context.Context, t table, encoders int) (bulkWriter, error) {
-			to, err := bulk(ctx, t, encoders)
+		g.fills = func(ctx context.Context, t table, encoders int) (bulkWriter, error) {
+			to, err := fills(ctx, t, encoders)
 			return fullWriter{to}, err
 		}
 		return g, nil

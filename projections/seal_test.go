@@ -39,9 +39,9 @@ func (s watchedStore) begin(ctx context.Context, fingerprint string) (*generatio
 	if err != nil {
 		return nil, err
 	}
-	bulk := g.bulk
-	g.bulk = func(ctx context.Context, t table, encoders int) (bulkWriter, error) {
-		to, err := bulk(ctx, t, encoders)
+	fills := g.fills
+	g.fills = func(ctx context.Context, t table, encoders int) (bulkWriter, error) {
+		to, err := fills(ctx, t, encoders)
 		return watched{to, s.sealed, s.back}, err
 	}
 	return g, nil

@@ -320,7 +320,7 @@ func (s *sqliteStore) begin(ctx context.Context, fingerprint string) (*generatio
 		}
 	}
 	g.write.SetMaxIdleConns(0) // its pages are written by hand next: SQLite must not have it open, and a transaction opens it again
-	g.bulk = g.writePages
+	g.fills = g.writePages
 	return g, nil
 }
 

@@ -205,9 +205,10 @@ type generation struct {
 	fixed       fixed
 	statements  statements
 	growing     *growing // while it is written for the first time, in a file of its own; nil otherwise
-	// bulk begins to fill a table that has an encoder, before anything else is written; nil where the database itself takes
-	// rows best.
-	bulk func(ctx context.Context, t table, encoders int) (bulkWriter, error)
+	// bulk writes all rows of a table that has an encoder, before anything else is written; fills begins to write them while
+	// there are more to come. nil where the database does not take them so. each is told how many are done.
+	bulk  func(ctx context.Context, r rows, encoders int, each func(done int) error) error
+	fills func(ctx context.Context, t table, encoders int) (bulkWriter, error)
 	// columns are those that each table has, by its name. nil: those of this program. A generation that lacks one that was
 	// there from the start cannot be read.
 	columns  map[string][]string
