@@ -309,7 +309,7 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 	if err != nil {
 		return nil, fmt.Errorf("projections: %w", err)
 	}
-	g.bulk = g.copying
+	g.bulk = g.copyAll
 	statements := []string{"CREATE SCHEMA " + s.schema(g.n)}
 	for _, t := range tables {
 		statements = append(statements, g.dialect.create(g.n, t))

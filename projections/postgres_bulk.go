@@ -21,26 +21,6 @@ const (
 // pgPieceBytes is about what is sent at once: just above what the driver gathers.
 const pgPieceBytes = 64 << 10
 
-// copyWriter is a bulkWriter that sends rows while write runs. Nothing is sealed in PostgreSQL, so none is read back.
-type copyWriter struct {
-	ctx      context.Context
-	g        *generation
-	encoders int
-}
-
-// copying begins to fill an empty table.
-func (g *generation) copying(ctx context.Context, _ table, encoders int) (bulkWriter, error) {
-	return copyWriter{ctx, g, encoders}, nil
-}
-
-func (w copyWriter) write(r rows, each func(done int) error) error {
-	return w.g.copyAll(w.ctx, r, w.encoders, each)
-}
-
-func (copyWriter) row(int64) ([]value, error) { return nil, nil }
-func (copyWriter) end() error                 { return nil }
-func (copyWriter) stop()                      {}
-
 // copyAll writes the rows of an empty table that nobody reads yet, by several connections in transactions of their own. Each
 // takes the next rows, encodes them, and sends them while others encode. each is called by one of them at a time.
 func (g *generation) copyAll(ctx context.Context, r rows, encoders int, each func(done int) error) error {
