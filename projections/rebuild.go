@@ -37,6 +37,7 @@ type RebuildOptions struct {
 	Fresh    bool // begin anew, also where an interrupted rebuild could be gone on with
 	Progress func(Progress)
 	Differs  func(Change) // called with everything that differs, in the order of the tables' keys
+	Former   func(Former) // called before anything else when an earlier rebuild has left something
 }
 
 // rebuilding is RebuildOptions with what only this package may choose.
@@ -52,7 +53,7 @@ type rebuilding struct {
 // live ones answer, and follow the log, until then; afterwards they are kept, and follow, for Undo. Killed at any instant
 // it leaves tables that the next start removes, or, once these are written in full and compared, tables that the next
 // rebuild with the same options goes on with; the same when ctx ends. After CancelRebuild nothing is left. An event that
-// cannot be applied stops it, and is shown in the error.
+// cannot be applied stops it, and is shown in the error; a log from which events were taken does (eventlog.ErrGone).
 func (v *Views) RebuildWith(ctx context.Context, o RebuildOptions) (Comparison, error) {
 	return v.rebuild(ctx, rebuilding{RebuildOptions: o, former: statePrevious})
 }
@@ -99,6 +100,7 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 		defer hears.Wait()
 		defer cancel()
 		v.look(ctx)
+		b.whole = checkWhole(ctx, v.config.Log, v.config.Logger)
 		if b.DryRun {
 			_, err := b.fold(ctx)
 			return err
@@ -110,7 +112,10 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 		if err != nil {
 			return err
 		}
-		if err = b.takeOver(ctx, g, at); err != nil {
+		if err = b.whole(); err == nil {
+			err = b.takeOver(ctx, g, at)
+		}
+		if err != nil {
 			if err = errors.Join(err, g.close()); !b.resumable(ctx, err) {
 				err = errors.Join(err, b.drop(ctx, stateWritten))
 			}

@@ -22,6 +22,8 @@ type build struct {
 	comparedWith int         // a generation's number; 0: none
 	begun        *generation // nil until there is something to write
 	sealed       bulkWriter  // of its obligations, while the log is still read; nil while nothing is sealed
+	// whole waits for what checkWhole finds.
+	whole func() error
 }
 
 // fold gives the rows of the log as far as the live generation stands, compared with its rows.
@@ -69,6 +71,9 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 		b.report(p)
 		return b.wait(ctx)
 	}, func() *sealing { return b.sealing(ctx) })
+	if gone := b.whole(); gone != nil { // whatever else was found follows from that
+		return nil, gone
+	}
 	if err != nil || at.at.IsZero() {
 		return w, err
 	}

@@ -97,12 +97,16 @@ func killAndGoOn(t *testing.T, dir, phase string) {
 	g.at("19:30").correct("25900", 3, 91) // and these have not got there
 	log.record(t, g.facts[n:]...)
 	var phases []string
-	found, err := v.RebuildWith(ctx, RebuildOptions{Progress: func(p Progress) {
+	var former []Former
+	found, err := v.RebuildWith(ctx, RebuildOptions{Former: func(f Former) { former = append(former, f) }, Progress: func(p Progress) {
 		if !slices.Contains(phases, p.Phase) {
 			phases = append(phases, p.Phase)
 		}
 	}})
 	must(t, err)
+	if written != (len(former) == 1 && former[0].TakenOver && former[0].Events > 0) || !written && len(former) > 0 {
+		t.Errorf("of the former attempt it is told %+v", former)
+	}
 	want := rebuildPhases
 	if written {
 		want = []string{"catch up", "switch", "done"}

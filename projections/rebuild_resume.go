@@ -2,10 +2,12 @@ package projections
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"go.uber.org/zap"
@@ -61,16 +63,52 @@ func (b *build) settle(ctx context.Context, g *generation) error {
 	return b.v.store.settle(ctx, g, string(record))
 }
 
+// Former is what an earlier rebuild has left that was killed, or told to end.
+type Former struct {
+	Generation int    `json:"generation"`
+	TakenOver  bool   `json:"taken_over"`         // this rebuild goes on with its rows; otherwise it removes them, and begins anew
+	Why        string `json:"why,omitempty"`      // they are of no use
+	Place      string `json:"position,omitempty"` // where the rows that are taken over stand
+	Events     int64  `json:"events,omitempty"`   // in them
+}
+
+func (b *build) tellFormer(f Former) {
+	if b.Former != nil {
+		b.Former(f)
+	}
+}
+
+// halfWritten tells of rows that their writer did not finish. What makes new ones removes them.
+func (b *build) halfWritten(ctx context.Context) error {
+	r, f := b.v.store.beats(), Former{Why: "it ended before its rows were written"}
+	err := r.db.QueryRowContext(ctx, r.dialect.bind(`SELECT n FROM `+r.before+`generation WHERE state = ? ORDER BY n DESC`), stateBuilding).Scan(&f.Generation)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("projections: look for a former rebuild: %w", err)
+	}
+	b.tellFormer(f)
+	return nil
+}
+
 // adopt gives the generation that an interrupted rebuild like this one has written, and where it stands; nil when there is
 // none. What cannot be gone on with is removed.
 func (b *build) adopt(ctx context.Context) (_ *generation, at position, err error) {
+	if err := b.halfWritten(ctx); err != nil {
+		return nil, at, err
+	}
 	g, err := b.v.opened(ctx, stateWritten)
 	if err == nil && g == nil {
 		return nil, at, nil
 	}
+	var f Former
 	why := "it cannot be opened"
 	if err == nil {
+		f.Generation = g.n
 		if at, why, err = b.judge(ctx, g); err == nil && why == "" {
+			f.TakenOver, f.Place, f.Events = true, at.at.String(), at.events
+			b.tellFormer(f)
 			b.v.config.Logger.Info("going on with a rebuild that was interrupted", zap.Int("generation", g.n), zap.Stringer("position", at.at))
 			return g, at, nil
 		}
@@ -79,6 +117,8 @@ func (b *build) adopt(ctx context.Context) (_ *generation, at position, err erro
 	if err != nil && !b.v.store.dialect().damaged(err) && !errors.Is(err, ErrDamaged) {
 		return nil, at, err
 	}
+	f.Why = why
+	b.tellFormer(f)
 	b.v.config.Logger.Info("what an interrupted rebuild has written is of no use", zap.String("reason", why), zap.Error(err))
 	return nil, at, b.v.store.discard(ctx, stateWritten)
 }
@@ -138,4 +178,29 @@ func (b *build) drop(ctx context.Context, state string) error {
 		return nil
 	}
 	return b.v.store.discard(context.WithoutCancel(ctx), state)
+}
+
+// checkWhole has a log that can tell whether events were taken out of it, as a server's administrator can, look for that
+// while the rebuild goes on. What it returns waits for the answer: an error that is eventlog.ErrGone, or ctx's. Views that
+// are made of such a log would be wrong, and agree with it.
+func checkWhole(ctx context.Context, log eventlog.Log, logger *zap.Logger) func() error {
+	l, ok := log.(interface {
+		CheckWhole(ctx context.Context) error
+	})
+	if !ok {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() { done <- l.CheckWhole(ctx) }()
+	return sync.OnceValue(func() error {
+		err := <-done
+		switch {
+		case err == nil, errors.Is(err, eventlog.ErrGone):
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		logger.Warn("whether events are missing from the log could not be seen", zap.Error(err))
+		return nil
+	})
 }

@@ -3,11 +3,14 @@ package projections
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/answerable-ledger/answerable/eventlog"
 )
 
 // interrupted ends a rebuild, from outside, once its rows are written.
@@ -80,7 +83,13 @@ func TestWhatIsGoneOnWith(t *testing.T) {
 				v = openViews(t, dir, log)
 				defer closeViews(t, v)
 				before := v.current.n
-				found, err := v.RebuildWith(ctx, x.next)
+				var former Former
+				next := x.next
+				next.Former = func(f Former) { former = f }
+				found, err := v.RebuildWith(ctx, next)
+				if former.Generation == 0 || former.TakenOver != x.resumed || (former.Why == "") != x.resumed || (former.Place == "") == x.resumed {
+					t.Errorf("of the former attempt it is told %+v", former)
+				}
 				if err != nil || found.Resumed != x.resumed || v.current.n == before || found.Place == "" {
 					t.Errorf("%+v, %v", found, err)
 				}
@@ -154,6 +163,70 @@ func TestProgressOfARebuild(t *testing.T) {
 			t.Error(d)
 		}
 	}
+}
+
+// leakyLog is a log that knows whether events were taken out of it.
+type leakyLog struct {
+	*recorder
+	gone error
+}
+
+func (l *leakyLog) CheckWhole(context.Context) error { return l.gone }
+
+// A log from which events were taken is not made views of, whatever was asked for, nor are rows put in place that were made
+// before; where that cannot be found out a rebuild goes on.
+func TestNoViewsOfALogWithAHole(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, place place) {
+		ctx := context.Background()
+		log := &leakyLog{recorder: newRecorder()}
+		log.record(t, busyDay().facts...)
+		v := caughtUpViews(t, place(t), log)
+		defer closeViews(t, v)
+		before := v.current.n
+		for _, o := range []RebuildOptions{{}, {Accept: true}, {DryRun: true}} {
+			log.gone = fmt.Errorf("unit-1: %w", eventlog.ErrGone)
+			o.Differs = func(c Change) { t.Errorf("%+v is told of", c) }
+			if _, err := v.RebuildWith(ctx, o); !errors.Is(err, eventlog.ErrGone) || !strings.Contains(err.Error(), "unit-1") {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+		log.gone = nil
+		interrupted(t, v, RebuildOptions{})
+		log.gone = eventlog.ErrGone
+		if _, err := v.RebuildWith(ctx, RebuildOptions{}); !errors.Is(err, eventlog.ErrGone) {
+			t.Errorf("rows that were written: %v", err)
+		}
+		if states := listed(t, v); v.current.n != before || !cmp.Equal(states, []string{stateLive}) {
+			t.Errorf("there are %q, live is %d and was %d", states, v.current.n, before)
+		}
+		log.gone = errors.New("not allowed to look")
+		_, err := v.RebuildWith(ctx, RebuildOptions{})
+		must(t, err)
+		must(t, v.Verify(ctx))
+	})
+}
+
+// What an attempt has half written is told of before it goes.
+func TestAHalfWrittenAttemptIsToldOf(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, place place) {
+		ctx := context.Background()
+		log := newRecorder()
+		log.record(t, busyDay().facts...)
+		v := caughtUpViews(t, place(t), log)
+		defer closeViews(t, v)
+		g, err := v.store.begin(ctx, v.fingerprint)
+		must(t, err)
+		must(t, g.close())
+		var told []Former
+		_, err = v.RebuildWith(ctx, RebuildOptions{Former: func(f Former) { told = append(told, f) }})
+		must(t, err)
+		if want := []Former{{Generation: g.n, Why: "it ended before its rows were written"}}; !cmp.Equal(told, want) {
+			t.Errorf("it is told %+v", told)
+		}
+		must(t, v.Verify(ctx))
+	})
 }
 
 // Progress counts every event and every row, to the last, and never goes back within a phase.

@@ -203,7 +203,7 @@ func (f *farm) writesAhead(t *testing.T) {
 }
 
 // Given a log from which an administrator had events removed, where the views stand or long before, then a process that is
-// started ends, and says what is gone and what to do.
+// started ends, and says what is gone and what to do; and so does a rebuild.
 func TestAScavengedLogIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
@@ -242,6 +242,14 @@ func TestAScavengedLogIsRefused(t *testing.T) {
 		for _, want := range x.says {
 			if said := s.errs.String(); !strings.Contains(said, want) {
 				t.Errorf("a process on a log without %s does not say %q:\n%s", x.stream, want, said)
+			}
+		}
+		// Views made of such a log would agree with it.
+		var errs strings.Builder
+		code := run(t.Context(), []string{"rebuild", "--accept"}, f.env, stdio{strings.NewReader(""), io.Discard, &errs})
+		for _, want := range []string{"events are missing from the log", x.stream, "restore the log"} {
+			if code == 0 || !strings.Contains(errs.String(), want) {
+				t.Errorf("a rebuild from a log without %s ends with %d and does not say %q:\n%s", x.stream, code, want, errs.String())
 			}
 		}
 	}

@@ -80,13 +80,10 @@ func (c rebuildCmd) Run(a *app) (err error) {
 	}
 	show := &rebuildShown{a: a, json: c.JSON}
 	started := a.now()
-	found, err := n.views.RebuildWith(a.ctx, projections.RebuildOptions{Accept: c.Accept, DryRun: c.DryRun, Parked: c.Parked, Fresh: c.Fresh || c.Verify, Progress: show.at, Differs: show.differs})
+	found, err := n.views.RebuildWith(a.ctx, projections.RebuildOptions{Accept: c.Accept, DryRun: c.DryRun, Parked: c.Parked, Fresh: c.Fresh || c.Verify, Progress: show.at, Differs: show.differs, Former: show.former})
 	show.done()
 	if c.JSON {
 		return errors.Join(show.result(found, err), err)
-	}
-	if found.Resumed {
-		a.printf("Tiếp tục lần dựng lại bị ngắt trước đó.\n", "Went on with a rebuild that was interrupted.\n")
 	}
 	if found.Place != "" {
 		a.printf("Đã so sánh %d dòng ở vị trí %s: %d khác biệt đã khai báo, %d chưa khai báo.\n",
@@ -167,6 +164,17 @@ func (s *rebuildShown) done() {
 	}
 }
 
+func (s *rebuildShown) former(f projections.Former) {
+	switch {
+	case s.json:
+		s.line(map[string]any{"former": f})
+	case f.TakenOver:
+		s.a.printf("Tiếp tục lần dựng lại bị ngắt trước đó: dùng lại các dòng của %d sự kiện, đến vị trí %s.\n", "Going on with a rebuild that was interrupted: its rows of %d events, up to position %s, are taken over.\n", f.Events, f.Place)
+	default:
+		s.a.printf("Một lần dựng lại trước đó bị ngắt; không dùng lại được gì của lần ấy (%s), bắt đầu lại từ đầu.\n", "An earlier rebuild was interrupted; nothing of it is taken over (%s), this one begins anew.\n", s.a.whyNotTakenOver(f.Why))
+	}
+}
+
 func (s *rebuildShown) differs(c projections.Change) {
 	if s.json {
 		s.line(map[string]any{"differs": c})
@@ -211,4 +219,23 @@ func (a *app) rebuildPhase(phase string) string {
 		return a.say("Đuổi kịp", "Catching up")
 	}
 	return a.say("Chuyển", "Switching")
+}
+
+// whyNotTakenOver says why nothing of an earlier rebuild could be used: one of the reasons that projections gives.
+func (a *app) whyNotTakenOver(why string) string {
+	switch why {
+	case "it ended before its rows were written":
+		return a.say("lần ấy chưa ghi xong các dòng", why)
+	case "its record cannot be read":
+		return a.say("không đọc được ghi chép của lần ấy", why)
+	case "another program wrote it":
+		return a.say("do một bản chương trình khác ghi", why)
+	case "other options were asked for":
+		return a.say("lần này chọn khác", why)
+	case "the views that it was compared with were replaced":
+		return a.say("các bảng tổng hợp mà lần ấy đã so sánh đã được thay", why)
+	case "it is ahead of the log":
+		return a.say("lần ấy đi trước sổ", why)
+	}
+	return a.say("không mở được", why)
 }
