@@ -28,8 +28,12 @@ type initCmd struct {
 	LogUser string `help:"User of the log's server that serve will run as; the connection string's own unless given." placeholder:"NAME"`
 }
 
+// firstTokenLimit is how long the first administrator's token may be used: a working week to set a ledger up, with its
+// week-end. A token that was printed to a terminal is not for ever.
+const firstTokenLimit = 7 * 24 * time.Hour
+
 func (initCmd) Help() string {
-	return `Creates the directory and the ledger in it, registers the first administrator and prints a token for them, once. Everything else is done with that token over the API.
+	return `Creates the directory and the ledger in it, registers the first administrator and prints two secrets for them, once: a one-time link, which opens the pages of a browser for a day, to enrol a passkey; and a token for the API, which ends after seven days. 'answerable link' and 'answerable token create' make new ones.
 
 Example:
   answerable init --data ./ledger --admin "Nguyễn Văn A"`
@@ -82,7 +86,7 @@ func (c initCmd) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.Close()) }()
-	secret, t, err := state.CreateToken(a.ctx, appstate.NewToken{Person: id, Scope: appstate.ScopeWrite, Label: "init"})
+	secret, t, err := state.CreateToken(a.ctx, appstate.NewToken{Person: id, Scope: appstate.ScopeWrite, Label: "init", ExpiresAt: a.now().Add(firstTokenLimit)})
 	if err != nil {
 		return err
 	}
@@ -94,14 +98,16 @@ func (c initCmd) Run(a *app) (err error) {
 		return err
 	}
 	if c.JSON {
-		return a.printJSON(map[string]string{"origin": place.Origin, "keys": place.path(place.Keys), "guard": a.guardPlace(place), "policy": place.path(place.Policy), "data": c.Data, "person": c.AdminID, "token": secret, "token_id": t.ID, "link": "/link#" + link})
+		return a.printJSON(map[string]string{"origin": place.Origin, "keys": place.path(place.Keys), "guard": a.guardPlace(place), "policy": place.path(place.Policy), "data": c.Data, "person": c.AdminID, "token": secret, "token_id": t.ID, "token_expires_at": t.ExpiresAt.Format(time.RFC3339), "link": "/link#" + link, "link_expires_at": until.ExpiresAt.UTC().Format(time.RFC3339)})
 	}
 	a.printf("Nhật ký minh bạch %s: khóa ở %s (sao lưu riêng, giữ kín), bản đối chiếu ở %s (tốt nhất ở đĩa khác, không đưa vào bản sao lưu).\n",
 		"Transparency log %s: keys in %s (back them up apart, keep them secret), guard %s (best on another disk, in no backup).\n", place.Origin, place.path(place.Keys), a.guardPlace(place))
-	a.printf("Đã tạo sổ ở %s, quản trị viên %s (%s).\nToken (chỉ hiển thị một lần): %s\nĐăng nhập lần đầu, một lần, trước %s: mở /link#%s trên máy chủ.\n\nChạy: %s serve --data %s\n",
-		"Created a ledger in %s, administrator %s (%s).\nToken (shown once): %s\nFirst sign-in, once, before %s: open /link#%s at the server.\n\nRun: %s serve --data %s\n", c.Data, c.Admin, c.AdminID, secret, until.ExpiresAt.In(domain.HoChiMinh).Format("15:04 02/01/2006"), link, program(), shellQuote(c.Data))
+	a.printf("Đã tạo sổ ở %s, quản trị viên %s (%s).\nToken cho API (chỉ hiển thị một lần, dùng đến %s): %s\nĐăng nhập lần đầu, một lần, trước %s: mở /link#%s trên máy chủ.\nHết hạn thì lấy cái mới: %s link %s; %s token create --person %s.\n\nChạy: %s serve --data %s\n",
+		"Created a ledger in %s, administrator %s (%s).\nToken for the API (shown once, until %s): %s\nFirst sign-in, once, before %s: open /link#%s at the server.\nWhen they have lapsed, new ones: %s link %s; %s token create --person %s.\n\nRun: %s serve --data %s\n", c.Data, c.Admin, c.AdminID, shownUntil(t.ExpiresAt), secret, shownUntil(until.ExpiresAt), link, program(), c.AdminID, program(), c.AdminID, program(), shellQuote(c.Data))
 	return nil
 }
+
+func shownUntil(t time.Time) string { return t.In(domain.HoChiMinh).Format("15:04 02/01/2006") }
 
 // place is where the evidence of the new ledger will lie.
 func (c initCmd) place() (evidencePlace, error) {

@@ -36,6 +36,7 @@ type cli struct {
 	Demo        demoCmd        `cmd:"" help:"Replay a made-up week under Directive 03/CT-UBND, then serve it."`
 	Serve       serveCmd       `cmd:"" help:"Take reports over HTTP, close the days, keep the views."`
 	Init        initCmd        `cmd:"" help:"Create a data directory with its first administrator."`
+	Link        linkCmd        `cmd:"" help:"Make a one-time link into a person's account."`
 	Token       tokenCmd       `cmd:"" help:"Create, list and revoke API tokens."`
 	Import      importCmd      `cmd:"" help:"Take a day's reports from a JSON or CSV file, all or none."`
 	History     historyCmd     `cmd:"" help:"What a unit reported for a day, as known at an instant."`
