@@ -215,6 +215,8 @@ type District struct {
 	Following domain.Date
 	Own       []DistrictRow
 	Rows      []DistrictRow
+	Total     int    // of which Rows are some
+	Next      string // "" on the last page
 }
 
 // DistrictRow is one obligation on the board.

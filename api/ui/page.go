@@ -36,6 +36,7 @@ type Frame struct {
 	// People is a page of who is signed in or about to be: it has a script, and its reader's own pages around it.
 	People    bool
 	Person    string // who is signed in; "" is nobody
+	PersonID  domain.PersonID
 	Nav       []NavItem
 	Versions  map[string]string // of the static files, by their names
 	ScriptVer string
@@ -94,6 +95,14 @@ func (f Frame) Machine(t time.Time) string { return t.In(f.zone()).Format(time.R
 
 // Exact is an instant for an address: what was recorded within the same second is on one side of it.
 func (f Frame) Exact(t time.Time) string { return t.In(f.zone()).Format(time.RFC3339Nano) }
+
+// AsKnown is the instant whose knowledge the page shows.
+func (f Frame) AsKnown() time.Time {
+	if f.KnownAt != nil {
+		return *f.KnownAt
+	}
+	return f.Now
+}
 
 // KnownThen reports whether the page is as known at an instant.
 func (f Frame) KnownThen(t time.Time) bool { return f.KnownAt != nil && f.KnownAt.Equal(t) }

@@ -104,7 +104,7 @@ func (c *call) language() domain.Language {
 
 // bare is a frame that asks nobody for anything, so that also a failure can be shown.
 func (c *call) bare(title string) ui.Frame {
-	f := ui.Frame{Language: c.language(), Path: c.r.URL.Path, Query: c.query, Synthetic: c.h.Demo, Now: c.at, Request: c.id, Person: c.person.Name, People: true, Demo: c.h.Accounts.HasDemo()}
+	f := ui.Frame{Language: c.language(), Path: c.r.URL.Path, Query: c.query, Synthetic: c.h.Demo, Now: c.at, Request: c.id, Person: c.person.Name, PersonID: c.person.ID, People: true, Demo: c.h.Accounts.HasDemo()}
 	_, f.StyleVer = c.h.pages.Style()
 	f.Versions = c.h.pages.Versions()
 	f.ScriptVer = f.Versions["app.js"]

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/answerable-ledger/answerable/api/ui"
@@ -323,20 +325,24 @@ func (h *Handler) districtPage(c *call) error {
 		return err
 	}
 	p := ui.District{Frame: f, Unit: c.unitAsked(), Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1)}
-	page, err := h.Views.Compliance(c.ctx, projections.ComplianceQuery{Regime: r.ID, From: f.Date, To: f.Date, Parent: p.Unit, KnownAt: f.KnownAt, Limit: projections.MaxLimit})
+	rows, place, err := h.children(c, projections.ComplianceQuery{Regime: r.ID, From: f.Date, To: f.Date, Parent: p.Unit, KnownAt: f.KnownAt, Limit: projections.MaxLimit})
 	if err != nil {
 		return err
 	}
-	for _, row := range page.Rows {
+	skip, err := boardCursor(c.query.Get("cursor"))
+	if err != nil {
+		return err
+	}
+	if end := skip + boardRows; end < len(rows) {
+		p.Next = strconv.Itoa(end)
+	}
+	p.Total = len(rows)
+	for _, row := range rows[min(skip, len(rows)):min(skip+boardRows, len(rows))] {
 		p.Rows = append(p.Rows, ui.DistrictRow{ComplianceRow: row, FormTitle: h.formTitle(f, row.Form), Key: newKey(), MayRemind: f.KnownAt == nil && row.Status != domain.StatusExempt && row.ReceivedAt == nil,
 			Link: reportURL(domain.ReportKey{Regime: row.Regime, Form: row.Form, Unit: row.Unit, Date: row.Date})})
 	}
-	order := []domain.Status{domain.StatusMissing, domain.StatusDue, domain.StatusLate, domain.StatusOnTime, domain.StatusExempt}
-	slices.SortStableFunc(p.Rows, func(a, b ui.DistrictRow) int {
-		return slices.Index(order, a.Status) - slices.Index(order, b.Status)
-	})
 	if h.Log != nil && f.KnownAt == nil {
-		p.Live = p.Feed(p.Unit, f.Date, f.Date, page.Place)
+		p.Live = p.Feed(p.Unit, f.Date, f.Date, place)
 	}
 	if p.Unit == "" {
 		return c.renderLive(p)
@@ -365,6 +371,45 @@ func (h *Handler) districtPage(c *call) error {
 		p.Own = append(p.Own, ui.DistrictRow{ComplianceRow: row, Sums: o.Consolidates != "", FormTitle: h.formTitle(f, row.Form), Link: reportURL(key), Changed: changed, MayFile: f.KnownAt == nil && c.actor.Has(domain.RoleDistrict, p.Unit) && row.Status != domain.StatusExempt})
 	}
 	return c.renderLive(p)
+}
+
+// boardRows is how many rows of a board one page has. A district of the province has fewer than 30 communes; without a
+// district it is every obligation of the day, and a page of 2,000 would weigh a megabyte.
+const boardRows = 200
+
+// boardCursor is how many rows of a board the pages before showed. The order moves as reports come in, so that no row names
+// a place in it for long.
+func boardCursor(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > domain.MaxUnitsPerDay {
+		return 0, fmt.Errorf("%w: %q", projections.ErrCursor, text)
+	}
+	return n, nil
+}
+
+// children are all rows of a board, what is missing first: that is known only once the last of them is read.
+func (h *Handler) children(c *call, q projections.ComplianceQuery) (rows []projections.ComplianceRow, place string, err error) {
+	for first := true; ; first = false {
+		page, err := h.Views.Compliance(c.ctx, q)
+		if err != nil {
+			return nil, place, err
+		}
+		if first { // what changes while the rest is read is told by the feed
+			place = page.Place
+		}
+		rows = append(rows, page.Rows...)
+		if q.After = page.Next; q.After == "" {
+			break
+		}
+	}
+	order := []domain.Status{domain.StatusMissing, domain.StatusDue, domain.StatusLate, domain.StatusOnTime, domain.StatusExempt}
+	slices.SortStableFunc(rows, func(a, b projections.ComplianceRow) int {
+		return slices.Index(order, a.Status) - slices.Index(order, b.Status)
+	})
+	return rows, place, nil
 }
 
 // remind records that a unit was urged.

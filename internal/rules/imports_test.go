@@ -205,6 +205,7 @@ var modules = []struct{ path, packages, why string }{
 	{"github.com/coreos/go-oidc/v3", "accounts", "judges what a provider of OpenID Connect signed"},
 	{"golang.org/x/oauth2", "accounts", "asks that provider"},
 	{"github.com/smallstep/pkcs7", "", "another implementation of CMS, in tests"},
+	{"github.com/jba/templatecheck", "", "templates against the structs they are filled from, in tests"},
 	{"github.com/xuri/excelize/v2", "intake documents", "spreadsheets in and out"},
 	{"github.com/emersion/go-smtp", "intake api cmd/answerable", "mail in"},
 	{"github.com/emersion/go-message", "intake cmd/answerable", "mail in"},

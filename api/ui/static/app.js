@@ -79,7 +79,16 @@ function countdown() {
 }
 countdown();
 
+// Drafts are their writer's: the name begins with the person's id. What was sent is kept until the answer says that it was
+// taken, and nobody who signs out leaves a draft behind.
 const draftKey = (name) => "draft/" + name;
+const dropDrafts = (writer, which) => {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(draftKey(writer) + "/") && which(key)) localStorage.removeItem(key);
+    }
+  } catch { /* nothing is kept */ }
+};
 for (const form of document.querySelectorAll("form[data-draft]")) {
   const key = draftKey(form.dataset.draft);
   const note = form.querySelector(".draft");
@@ -103,11 +112,11 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
     });
   } catch { /* a browser that keeps nothing files all the same */ }
 }
-for (const form of document.querySelectorAll("form[data-draft-done]")) {
-  form.addEventListener("submit", (e) => {
-    if (e.submitter && e.submitter.value === "send") localStorage.removeItem(draftKey(form.dataset.draftDone));
-  });
+for (const taken of document.querySelectorAll("[data-draft-taken]")) {
+  const version = Number(taken.dataset.version);
+  dropDrafts(taken.dataset.draftTaken, (key) => Number(key.slice(key.lastIndexOf("/") + 1)) < version);
 }
+for (const form of document.querySelectorAll("form[data-drafts-of]")) form.addEventListener("submit", () => dropDrafts(form.dataset.draftsOf, () => true));
 
 // A page that stays open is told that something changed, and asks for its own part again. While nobody looks it rests.
 if (document.querySelector("[data-live]") && window.EventSource) {
