@@ -497,6 +497,7 @@ func TestQueriesRefuseWhatIsNotThere(t *testing.T) {
 		{"/v1/regimes/bluezone/sign-off-queue?unit=99999", 404, "unit_unknown"},
 		{"/v1/regimes/bluezone/days/2021-02-08/board?area=99999", 404, "unit_unknown"},
 		{"/v1/regimes/bluezone/days/2021-02-08/synthesis?area=99999", 404, "unit_unknown"},
+		{"/v1/regimes/bluezone/days/2020-02-08/synthesis", 404, "day_not_open"},
 		{"/v1/regimes/nosuch/days", 404, "regime_unknown"},
 		{"/v1/regimes/bluezone/breaches?kind=late,missing", 400, "parameter"}, // it takes one
 		{"/v1/regimes/bluezone/breaches?known_at=2099-01-01T00:00:00Z", 422, "known_at_future"},

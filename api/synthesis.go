@@ -23,5 +23,8 @@ func (h *Handler) synthesis(c *call) error {
 	if err != nil {
 		return err
 	}
+	if !out.Opened {
+		return domain.Refuse(domain.NotFound, domain.CodeDayNotOpen, "/date", "date", string(out.Date))
+	}
 	return c.answer(http.StatusOK, out)
 }

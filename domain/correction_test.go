@@ -47,6 +47,7 @@ func TestCorrect(t *testing.T) {
 			when: attempt(func(c *domain.Correction) { c.Content, c.Correction = content(was), domain.CorrectionErratum }, theFiler())},
 		{name: "rule 5: only the newest version can be corrected", given: append(filed[:1:1], fact("09:30:00", filer, corrected(2, was, is))),
 			when: attempt(func(*domain.Correction) {}, theFiler()), wantErr: no(domain.Precondition, domain.CodeOldVersion, "/version")},
+		{name: "rule 5: nor one that is not there yet", given: filed, when: attempt(func(c *domain.Correction) { c.Replaces = 2 }, theFiler()), wantErr: no(domain.Precondition, domain.CodeOldVersion, "/version")},
 		{name: "rule 5: back to what an earlier version said is a correction", given: append(filed[:1:1], fact("09:30:00", filer, corrected(2, was, is))),
 			when: attempt(func(c *domain.Correction) { c.Replaces, c.Content = 2, content(was) }, theFiler()), then: []domain.Event{corrected(3, is, was)}},
 		{name: "rule 5: also of a unit that was freed of reporting", given: filed, then: []domain.Event{corrected(2, was, is)},

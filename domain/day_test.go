@@ -132,7 +132,7 @@ func TestObligation(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+		t.Errorf("rules 2 and 14: %s", d)
 	}
 
 	_, err = domain.Day{}.Obligation(regime(), key)
@@ -213,7 +213,7 @@ func TestIssueReport(t *testing.T) {
 	before := facts(fact("7 18:00:00", domain.System, opened()))
 	check(t, domain.Day{}, []spec[domain.Day]{
 		{name: "rule 16: the synthesis keeps what each number was made of", given: before, when: issue("UBND tỉnh", department()), then: []domain.Event{sent(1)}},
-		{name: "a second one is the second", given: append(before, fact("17:00:00", "p_department", sent(1))), when: issue("UBND tỉnh", department()), then: []domain.Event{sent(2)}},
+		{name: "rule 16: a second one is the second", given: append(before, fact("17:00:00", "p_department", sent(1))), when: issue("UBND tỉnh", department()), then: []domain.Event{sent(2)}},
 		{name: "rule 16: none takes an earlier one's place", given: append(before, fact("17:00:00", "p_department", sent(1)), fact("18:00:00", "p_department", sent(2))), when: issue("UBND tỉnh", department()), then: []domain.Event{sent(3)}},
 		{name: "by the department", given: before, when: issue("UBND tỉnh", theHead()), wantErr: no(domain.Forbidden, domain.CodeRoleMissing, "")},
 		{name: "to somebody", given: before, when: issue("", department()), wantErr: no(domain.Invalid, domain.CodeTextMissing, "/to")},

@@ -361,6 +361,7 @@ type Synthesis struct {
 	At
 	Regime domain.RegimeID  `json:"regime"`
 	Date   domain.Date      `json:"date"`
+	Opened bool             `json:"opened"`
 	Totals []SynthesisTotal `json:"totals"`
 }
 

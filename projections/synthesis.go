@@ -158,6 +158,7 @@ func (v *Views) Synthesis(ctx context.Context, q SynthesisQuery) (Synthesis, err
 		if err != nil || len(days) == 0 {
 			return err
 		}
+		out.Opened = true
 		if err := r.unitsWhere("1 = 1", nil); err != nil {
 			return err
 		}

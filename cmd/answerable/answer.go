@@ -36,11 +36,11 @@ func (c answerCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return a.printJSON(page)
-		}
 		if len(page.Records) == 0 {
 			return domain.Refuse(domain.NotFound, domain.CodeNoObligation, "", "unit", c.Unit, "form", cmp.Or(c.Form, a.say("bất kỳ", "any")), "date", c.Date)
+		}
+		if c.JSON {
+			return a.printJSON(page)
 		}
 		a.header(fmt.Sprintf("%s %s · %s", c.Unit, page.Records[0].UnitName, day), page.At)
 		registry, err := schemas.Load()

@@ -33,11 +33,11 @@ func (c synthesisCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		if !s.Opened {
+			return domain.Refuse(domain.NotFound, domain.CodeDayNotOpen, "/date", "date", c.Date)
+		}
 		if c.JSON {
 			return a.printJSON(s)
-		}
-		if len(s.Totals) == 0 {
-			return domain.Refuse(domain.NotFound, domain.CodeDayNotOpen, "/date", "date", c.Date)
 		}
 		a.header(fmt.Sprintf(a.say("Tổng hợp ngày %s", "Synthesis of %s"), s.Date), s.At)
 		for _, t := range s.Totals {
