@@ -29,7 +29,8 @@ type AuditOptions struct {
 	// Skew is by how much a recorded time may lie outside the witnessed bounds; zero means DefaultSkew.
 	Skew time.Duration
 	// Each is called with every leaf in order, its hash and its place in its stream checked, and with the openings of it
-	// that were given, checked too. Its error is a fault at that leaf. May be nil.
+	// that were given, checked too. The leaf is its to read during the call, its strings for ever. Its error is a fault at
+	// that leaf. May be nil.
 	Each func(index int64, l *Leaf, opened []Opening) error
 	// Checkpoint is told every checkpoint, its signatures checked, in order of size and before the first leaf. May be nil.
 	Checkpoint func(j Judged, n Note)
@@ -250,9 +251,11 @@ func (a *audit) bound() {
 	}
 }
 
-// bundle is what a worker made of one bundle of entries.
+// bundle is what a worker made of one bundle of entries. Its memory is used again for another one.
 type bundle struct {
 	id     TileID
+	raw    []byte // the entries' bytes
+	tile   []byte // the log's hashes of them
 	hashes []tlog.Hash
 	leaves []Leaf
 	root   tlog.Hash // of a full bundle
@@ -269,7 +272,8 @@ func (a *audit) entries(ctx context.Context) error {
 	ids := BundlesOf(a.r.Latest.Size)
 	workers := runtime.GOMAXPROCS(0)
 	// queue keeps the order; its capacity bounds how far the workers run ahead.
-	queue := make(chan chan bundle, 4*workers)
+	queue := make(chan chan *bundle, 4*workers)
+	free := make(chan *bundle, 5*workers+1) // all there are: in the queue, at the workers, and the one that is taken
 	jobs := make(chan func())
 	for range workers {
 		go func() {
@@ -282,16 +286,24 @@ func (a *audit) entries(ctx context.Context) error {
 		defer close(jobs)
 		defer close(queue)
 		for _, id := range ids {
-			out := make(chan bundle, 1)
+			out := make(chan *bundle, 1)
 			select {
 			case queue <- out:
 			case <-ctx.Done():
 				return
 			}
 			select {
-			case jobs <- func() { out <- a.read(ctx, id) }:
+			case jobs <- func() {
+				b := new(bundle)
+				select {
+				case b = <-free:
+				default:
+				}
+				a.read(ctx, id, b)
+				out <- b
+			}:
 			case <-ctx.Done():
-				out <- bundle{err: ctx.Err()}
+				out <- &bundle{err: ctx.Err()}
 				return
 			}
 		}
@@ -300,6 +312,10 @@ func (a *audit) entries(ctx context.Context) error {
 		b := <-out
 		if err := a.take(ctx, b); err != nil {
 			return err
+		}
+		select {
+		case free <- b:
+		default:
 		}
 		if a.o.Progress != nil {
 			a.o.Progress(a.frontier.Size(), a.r.Latest.Size)
@@ -311,23 +327,25 @@ func (a *audit) entries(ctx context.Context) error {
 	return a.lastTiles(ctx)
 }
 
-// read fetches a bundle and its tile, and checks one against the other. It stops at the first leaf that is bad; the ones
-// ahead of it are still given.
-func (a *audit) read(ctx context.Context, id TileID) bundle {
-	b := bundle{id: id, hashes: make([]tlog.Hash, 0, id.Width), leaves: make([]Leaf, 0, id.Width)}
-	fail := func(err error) bundle {
-		b.err = err
-		return b
-	}
-	raw, err := fetchTile(ctx, a.f, id)
-	if err != nil {
-		return fail(faultIn(id.Path(), err))
+// read fetches a bundle and its tile into b, and checks one against the other. It stops at the first leaf that is bad; the
+// ones ahead of it are still given.
+func (a *audit) read(ctx context.Context, id TileID, b *bundle) {
+	b.id, b.err, b.hashes, b.leaves = id, nil, slices.Grow(b.hashes[:0], id.Width), slices.Grow(b.leaves[:0], id.Width)
+	if b.raw, b.err = fetchTileInto(ctx, a.f, id, b.raw); b.err != nil {
+		b.err = faultIn(id.Path(), b.err)
+		return
 	}
 	tileID := TileID{0, id.N, id.Width}
-	tile, err := fetchTile(ctx, a.f, tileID)
-	if err != nil {
-		return fail(faultIn(tileID.Path(), err))
+	if b.tile, b.err = fetchTileInto(ctx, a.f, tileID, b.tile); b.err != nil {
+		b.err = faultIn(tileID.Path(), b.err)
+		return
 	}
+	b.err = b.check()
+}
+
+// check hashes and reads the entries.
+func (b *bundle) check() error {
+	id, raw, tile := b.id, b.raw, b.tile
 	entries, splitErr := SplitEntries(raw)
 	text := string(raw) // once: the leaves' fields are parts of it
 	at := 0
@@ -339,31 +357,31 @@ func (a *audit) read(ctx context.Context, id TileID) bundle {
 		raw[at-len(e)-1] = 0
 		h := tlog.Hash(sha256.Sum256(raw[at-len(e)-1 : at]))
 		if len(tile) < (i+1)*tlog.HashSize || tlog.Hash(tile[i*tlog.HashSize:]) != h {
-			return fail(faultAt(index, fmt.Errorf("its hash is not the one the tree holds: %w", ErrProof)))
+			return faultAt(index, fmt.Errorf("its hash is not the one the tree holds: %w", ErrProof))
 		}
 		b.leaves = b.leaves[:i+1]
 		if err := b.leaves[i].parse(text[at-len(e) : at]); err != nil {
 			b.leaves = b.leaves[:i]
-			return fail(faultAt(index, err))
+			return faultAt(index, err)
 		}
 		b.hashes = append(b.hashes, h)
 	}
 	switch {
 	case splitErr != nil:
-		return fail(faultIn(id.Path(), splitErr))
+		return faultIn(id.Path(), splitErr)
 	case len(entries) != id.Width:
-		return fail(faultIn(id.Path(), fmt.Errorf("%d entries, want %d: %w", len(entries), id.Width, ErrSequence)))
+		return faultIn(id.Path(), fmt.Errorf("%d entries, want %d: %w", len(entries), id.Width, ErrSequence))
 	case len(tile) != id.Width*tlog.HashSize:
-		return fail(faultIn(tileID.Path(), fmt.Errorf("%d bytes, want %d: %w", len(tile), id.Width*tlog.HashSize, ErrMalformed)))
+		return faultIn(TileID{0, id.N, id.Width}.Path(), fmt.Errorf("%d bytes, want %d: %w", len(tile), id.Width*tlog.HashSize, ErrMalformed))
 	}
 	if id.Width == TileWidth {
 		b.root = TileRoot(b.hashes)
 	}
-	return b
+	return nil
 }
 
 // take checks a bundle's leaves in order and adds them to the tree.
-func (a *audit) take(ctx context.Context, b bundle) error {
+func (a *audit) take(ctx context.Context, b *bundle) error {
 	start := b.id.N * TileWidth
 	end := start + int64(len(b.hashes))
 	// A full bundle without a checkpoint in its midst enters the tree in one piece.

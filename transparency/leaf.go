@@ -96,18 +96,22 @@ func ParseLeaf(b []byte) (Leaf, error) {
 	return l, nil
 }
 
-// parse is ParseLeaf for an audit, which keeps 256 leaves in one string and fills a slice.
+// parse is ParseLeaf for an audit, which keeps 256 leaves in one string and fills a slice. Whatever l was before is gone,
+// unless it fails.
 func (l *Leaf) parse(s string) error {
 	if len(s) > MaxLeafBytes {
 		return fmt.Errorf("leaf has %d bytes, the limit is %d: %w", len(s), MaxLeafBytes, ErrMalformed)
 	}
-	if !utf8.ValidString(s) {
-		return fmt.Errorf("leaf is not valid UTF-8: %w", ErrMalformed)
+	r := fieldReader{rest: s}
+	if !isPlain(s) {
+		if !utf8.ValidString(s) {
+			return fmt.Errorf("leaf is not valid UTF-8: %w", ErrMalformed)
+		}
+		if strings.IndexFunc(s, func(c rune) bool { return c < ' ' }) >= 0 {
+			return fmt.Errorf("leaf holds a control character: %w", ErrMalformed)
+		}
+		r.escapes = strings.IndexByte(s, '\\') >= 0
 	}
-	if hasControl(s) {
-		return fmt.Errorf("leaf holds a control character: %w", ErrMalformed)
-	}
-	r := fieldReader{rest: s, escapes: strings.IndexByte(s, '\\') >= 0}
 	if v := r.next(`{"v":`); r.err == nil && v != LeafVersion {
 		return fmt.Errorf("leaf version %q, want %q: %w", v, LeafVersion, ErrMalformed)
 	}
@@ -137,6 +141,7 @@ func (l *Leaf) parse(s string) error {
 	if l.Revision, err = strconv.ParseUint(rev, 10, 64); err != nil || len(rev) > 1 && rev[0] == '0' {
 		return fmt.Errorf("leaf: rev %q: %w", rev, ErrMalformed)
 	}
+	l.ReceivedAt = time.Time{}
 	if received != "" {
 		if l.ReceivedAt, err = parseTime(received); err != nil || l.ReceivedAt.IsZero() {
 			return fmt.Errorf("leaf: received_at %q: %w", received, ErrMalformed)
@@ -187,22 +192,26 @@ func (r *fieldReader) next(key string) string {
 	return value
 }
 
-// hasControl reports a byte below a blank, which a leaf never holds, looking at eight bytes at a time.
-func hasControl(s string) bool {
-	const low, high = 0x2020202020202020, 0x8080808080808080
+// isPlain reports that all bytes are ASCII, none of them a control character or a backslash: true of nearly every leaf. It
+// looks at eight bytes at a time.
+func isPlain(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	var bad uint64
 	for ; len(s) >= 8; s = s[8:] {
 		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		// A borrow out of one byte can only come from a byte below 0x20, so the word is right even where a byte is not.
-		if (x-low)&^x&high != 0 {
-			return true
-		}
+		// A borrow out of one byte can only come from a byte that is bad itself, so the word is right even where a byte is not.
+		y := x ^ '\\'*ones
+		bad |= x | (x - ' '*ones) | (y - ones)
+	}
+	if bad&high != 0 {
+		return false
 	}
 	for i := range len(s) {
-		if s[i] < ' ' {
-			return true
+		if c := s[i]; c < ' ' || c >= 0x80 || c == '\\' {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // escaped reads a string that may hold escapes: \" \\ or \u00xx, the three Append writes, where it writes them.
@@ -374,10 +383,33 @@ func parseTime(s string) (time.Time, error) {
 	if wrong {
 		return bad()
 	}
-	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC)
-	// time.Date normalises 31 February; a leaf that says so is refused.
-	if n[0] == 0 || t.Month() != time.Month(n[1]) || t.Day() != n[2] || n[3] > 23 || n[4] > 59 || n[5] > 59 {
+	if n[0] == 0 || n[1] < 1 || n[1] > 12 || n[2] < 1 || n[2] > daysIn(n[0], n[1]) || n[3] > 23 || n[4] > 59 || n[5] > 59 {
 		return bad()
 	}
-	return t, nil
+	return time.Unix(int64(((daysBefore(n[0], n[1])+n[2]-1)*24+n[3])*60+n[4])*60+int64(n[5]), int64(n[6])*1000).UTC(), nil
+}
+
+func isLeap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0) }
+
+func daysIn(year, month int) int {
+	if month == 2 && isLeap(year) {
+		return 29
+	}
+	return int("\x00\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"[month])
+}
+
+// daysBefore counts the days from 1 January 1970 to the first of a month; years from 1 on.
+func daysBefore(year, month int) int {
+	const beforeMonth = "\x00\x00\x1f\x3b\x5a\x78\x97\xb5\xd4\xf3" // up to September; what follows is beyond a byte
+	y := year - 1
+	days := y*365 + y/4 - y/100 + y/400 - 719162
+	if month < len(beforeMonth) {
+		days += int(beforeMonth[month])
+	} else {
+		days += 273 + (month-10)*31 - (month-10)/2
+	}
+	if month > 2 && isLeap(year) {
+		days++
+	}
+	return days
 }
