@@ -44,6 +44,22 @@ func TestSchemaCheckNamesTheFirstProblem(t *testing.T) {
 	}
 }
 
+// Where the program's source is not, a check is of what the program carries; a folder that was named is meant.
+func TestSchemaCheckWithoutSource(t *testing.T) {
+	t.Parallel()
+	check := func(args ...string) (int, string) { // the tests run in a folder without schemas
+		var out, errs strings.Builder
+		code := run(t.Context(), append([]string{"schema", "check"}, args...), []string{"LANG=en_US.UTF-8"}, stdio{strings.NewReader(""), &out, &errs})
+		return code, out.String() + errs.String()
+	}
+	if code, said := check(); code != 0 || !strings.Contains(said, "this program reads every version of") {
+		t.Errorf("exit %d, %s", code, said)
+	}
+	if code, said := check("--source", t.TempDir()); code != exitUsage || !strings.Contains(said, "holds no schemas") {
+		t.Errorf("exit %d, %s", code, said)
+	}
+}
+
 // The next version of a schema is a copy under its own name, and nothing is overwritten.
 func TestSchemaNewBeginsAVersion(t *testing.T) {
 	t.Parallel()
