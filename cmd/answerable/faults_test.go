@@ -2,15 +2,23 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/esdb"
@@ -255,17 +263,36 @@ func TestAScavengedLogIsRefused(t *testing.T) {
 	}
 }
 
-// init leaves the log's server refusing what would take events from the ledger.
+// Given a log's server with users, when an administrator of it has run init for another user, then a process that serves as
+// that user reads, writes and follows the log, and the server is left refusing them what would take events from the ledger.
 func TestInitProtectsTheLog(t *testing.T) {
 	t.Parallel()
-	server, err := esdbtest.Start(esdbtest.Options{})
+	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	t.Cleanup(web.Close)
+	authority := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, err := esdbtest.Start(esdbtest.Options{
+		TLS: &tls.Config{Certificates: web.TLS.Certificates}, Users: map[string]string{"admin": "top", "ledger": "low"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	f := &farm{env: []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + server.URL()}}
-	f.run(t, "init", "--data", t.TempDir(), "--admin", "Nguyễn Văn A", "--log-user", "ledger")
-	log, err := esdb.Open(t.Context(), esdb.Options{URL: server.URL()})
+	as := func(user, password string) string {
+		return "esdb://" + user + ":" + password + "@" + server.Address() + "?tlsCaFile=" + url.QueryEscape(authority)
+	}
+	dir := filepath.Join(t.TempDir(), "ledger")
+	f := &farm{env: []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + as("admin", "top")}}
+	var made struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(f.run(t, "init", "--data", dir, "--admin", "Nguyễn Văn A", "--log-user", "ledger", "--json")), &made); err != nil {
+		t.Fatal(err)
+	}
+	f.admin = made.Token
+	log, err := esdb.Open(t.Context(), esdb.Options{URL: as("admin", "top")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,4 +300,27 @@ func TestInitProtectsTheLog(t *testing.T) {
 	if changed, err := log.Protect(t.Context(), "ledger"); changed || err != nil {
 		t.Errorf("after init there was something left to protect: %t, %v", changed, err)
 	}
+
+	f.env = []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + as("ledger", "low")}
+	p := startServer(t, dir, f.env...)
+	until(t, "the process is ready", f.ready(t, p))
+	const person = "/v1/persons/p_binh"
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.address+person, strings.NewReader(`{"name":"Trần Thị Bình"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+f.admin)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", "p_binh")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if said, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode/100 != 2 {
+		t.Fatalf("a command was answered %s: %s %v", answer.Status, said, err)
+	}
+	until(t, "the views follow", func() bool { _, said := f.get(t, p, person); return strings.Contains(said, "Bình") })
+	p.stop(t)
+	f.run(t, "verify", "--data", dir)
 }

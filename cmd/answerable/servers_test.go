@@ -3,13 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -55,7 +58,7 @@ func newFarmOn(t *testing.T, database *pgtest.Server) *farm {
 	}
 	t.Cleanup(log.Close)
 	f := &farm{log: log, database: database, guard: pgtest.Start(t), data: t.TempDir()}
-	logURL, databaseURL, guardURL := log.URL(), f.database.Database(t), f.guard.Database(t)
+	logURL, databaseURL, guardURL := log.URL(), asUser(t, f.database.Database(t)), asUser(t, f.guard.Database(t))
 	f.env = []string{"LANG=en_US.UTF-8", "ANSWERABLE_LOG_URL=" + logURL, "ANSWERABLE_POSTGRES_URL=" + databaseURL, "ANSWERABLE_GUARD_URL=" + guardURL}
 	f.app = &app{ctx: t.Context(), logger: zap.NewNop(), now: time.Now, settings: &settings{values: map[string]string{logURLKey: logURL, postgresURLKey: databaseURL, guardURLKey: guardURL}}}
 	var made struct {
@@ -79,6 +82,33 @@ func newFarmOn(t *testing.T, database *pgtest.Server) *farm {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// asUser makes the user that docker/postgres-role.sql makes, on a server that has none yet, and gives the string of a
+// database for them: nothing of the program needs an administrator of PostgreSQL or the owner of a database.
+func asUser(t *testing.T, place string) string {
+	t.Helper()
+	const user = "ledger" // the server of the tests has an administrator of the program's name
+	u, err := url.Parse(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("../../docker/postgres-role.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements := regexp.MustCompile(`(?m)^\\.*$`).ReplaceAllString(string(script), "") // those are for psql
+	statements = strings.NewReplacer(`:"user"`, `"`+user+`"`, `:'password'`, `'secret'`, `:"DBNAME"`, `"`+strings.TrimPrefix(u.Path, "/")+`"`).Replace(statements)
+	db, err := sql.Open("postgres", place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statements); err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, "secret")
+	return u.String()
 }
 
 // as does something to the ledger in this process, at another time if need be.
