@@ -3,6 +3,7 @@ package treestore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"zombiezen.com/go/sqlite"
@@ -39,25 +40,33 @@ func readRun(c *sqlite.Conn, n int64) (r run, err error) {
 }
 
 func readTile(c *sqlite.Conn, level int, n int64) (hashes []byte, err error) {
+	return appendTile(nil, c, level, n)
+}
+
+// appendTile is readTile, at the end of b.
+func appendTile(b []byte, c *sqlite.Conn, level int, n int64) ([]byte, error) {
 	found := false
-	err = sqlitex.Execute(c, `SELECT hashes FROM tile WHERE id = ?`, &sqlitex.ExecOptions{
+	err := sqlitex.Execute(c, `SELECT hashes FROM tile WHERE id = ?`, &sqlitex.ExecOptions{
 		Args: []any{tileID(level, n)},
 		ResultFunc: func(st *sqlite.Stmt) error {
-			found, hashes = true, blob(st, 0)
+			found, b = true, appendBlob(b, st, 0)
 			return nil
 		},
 	})
 	if err == nil && !found {
 		err = fmt.Errorf("tile %d of level %d is missing: %w", n, level, eventlog.ErrDamaged)
 	}
-	return hashes, err
+	return b, err
 }
 
-func blob(st *sqlite.Stmt, col int) []byte {
-	b := make([]byte, st.ColumnLen(col))
-	st.ColumnBytes(col, b)
+func appendBlob(b []byte, st *sqlite.Stmt, col int) []byte {
+	at, n := len(b), st.ColumnLen(col)
+	b = slices.Grow(b, n)[:at+n]
+	st.ColumnBytes(col, b[at:])
 	return b
 }
+
+func blob(st *sqlite.Stmt, col int) []byte { return appendBlob([]byte{}, st, col) }
 
 // read runs f on a connection that sees one state of the file throughout.
 func (s *Store) read(ctx context.Context, f func(c *sqlite.Conn) error) (err error) {
@@ -122,11 +131,14 @@ func (s *Store) Leaf(ctx context.Context, index int64) (leaf []byte, at eventlog
 
 // Index finds the leaf of the event at a position of the event log. found is false when it is not in the tree (yet).
 func (s *Store) Index(ctx context.Context, at eventlog.Position) (index int64, found bool, err error) {
+	room := s.room()
+	defer s.rooms.Put(room)
 	err = s.read(ctx, func(c *sqlite.Conn) error {
 		return sqlitex.Execute(c, `SELECT n, places FROM run WHERE (commit_position, prepare_position) <= (?, ?) ORDER BY commit_position DESC, prepare_position DESC LIMIT 1`, &sqlitex.ExecOptions{
 			Args: []any{int64(at.Commit), int64(at.Prepare)},
 			ResultFunc: func(st *sqlite.Stmt) error {
-				places := blob(st, 1)
+				*room = appendBlob((*room)[:0], st, 1)
+				places := *room
 				for i := range len(places) / placeBytes {
 					if placeAt(places, i) == at {
 						index, found = st.ColumnInt64(0)*runLength+int64(i), true
@@ -153,8 +165,8 @@ func (s *Store) Tile(ctx context.Context, id transparency.TileID) (b []byte, err
 		b, err = readTile(c, id.Level, id.N)
 		return err
 	})
-	if err == nil && len(b) < id.Width*tlog.HashSize {
-		err = fmt.Errorf("it holds %d hashes: %w", len(b)/tlog.HashSize, eventlog.ErrDamaged)
+	if err == nil {
+		err = holds(b, id)
 	}
 	if err != nil {
 		return nil, wrap(err, "read %s", id.Path())
@@ -162,9 +174,46 @@ func (s *Store) Tile(ctx context.Context, id transparency.TileID) (b []byte, err
 	return b[:id.Width*tlog.HashSize], nil
 }
 
+// holds checks that a tile is as wide as it must be.
+func holds(b []byte, id transparency.TileID) error {
+	if len(b) < id.Width*tlog.HashSize {
+		return fmt.Errorf("it holds %d hashes: %w", len(b)/tlog.HashSize, eventlog.ErrDamaged)
+	}
+	return nil
+}
+
+// room lends memory to who reads rows and keeps little of them: what a receipt reads is fifty times what it says, and the
+// collector would run once for every sixty of them.
+func (s *Store) room() *[]byte {
+	if b, ok := s.rooms.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}
+
 // Hashes reads the hashes of the tree of the given size, in the numbering of tlog.
 func (s *Store) Hashes(ctx context.Context, size int64) tlog.HashReader {
-	return transparency.HashReader(size, func(t transparency.TileID) ([]byte, error) { return s.Tile(ctx, t) })
+	return tlog.HashReaderFunc(func(indexes []int64) (hashes []tlog.Hash, err error) {
+		room := s.room()
+		defer s.rooms.Put(room)
+		*room = (*room)[:0]
+		err = s.read(ctx, func(c *sqlite.Conn) (err error) { // once for all of a proof's tiles
+			hashes, err = transparency.HashReader(size, func(t transparency.TileID) ([]byte, error) {
+				at := len(*room)
+				all, err := appendTile(*room, c, t.Level, t.N)
+				if err == nil {
+					err = holds(all[at:], t)
+				}
+				if err != nil {
+					return nil, fmt.Errorf("read %s: %w", t.Path(), err)
+				}
+				*room = all
+				return all[at:], nil
+			}).ReadHashes(indexes)
+			return err
+		})
+		return hashes, wrap(err, "read the hashes of a tree of size %d", size)
+	})
 }
 
 // Root is the root of the tree's first size leaves.

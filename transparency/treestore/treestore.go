@@ -103,6 +103,7 @@ type Store struct {
 	filter eventlog.Filter
 	pool   *sqlitex.Pool
 	met    metQuorum
+	rooms  sync.Pool // of *[]byte
 
 	mu     sync.Mutex // owns what follows
 	w      *sqlite.Conn
