@@ -376,6 +376,12 @@ func TestRule9ConsolidationPinsItsChildren(t *testing.T) {
 	if v, _ = w.report(k).Newest(); v.Content.Figures["installed"] != 31 || v.Content.Children[0].Version != 2 {
 		t.Errorf("figures %v, pins %v", v.Content.Figures, v.Content.Children)
 	}
+	// Rule 5: an erratum of form is no consolidating again, whatever the children have filed since (rule 16).
+	w.file("c3", 5)
+	w.ok(w.ledger.CorrectReport(w.ctx, w.as("filer_d1"), commands.Replacement{Filing: commands.Filing{Key: k, Note: "ghi đúng tên huyện"}, Replaces: 2, Correction: domain.CorrectionErratum, Reason: "sai tên"}))
+	if v, _ = w.report(k).Newest(); v.Number != 3 || v.Content.Figures["installed"] != 31 || len(v.Content.Children) != 2 || !slices.Equal(v.Missing, []domain.UnitCode{"c3"}) {
+		t.Errorf("rule 5: an erratum of version 2 says %v of %v, without %v", v.Content.Figures, v.Content.Children, v.Missing)
+	}
 }
 
 func TestRefusalsWriteNothing(t *testing.T) {

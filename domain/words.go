@@ -57,7 +57,7 @@ var words = map[string]map[string]Wording{
 	},
 	"type": {
 		"string": {"chuỗi ký tự", "string"}, "boolean": {"true hoặc false", "true or false"}, "integer": {"số nguyên", "integer"}, "number": {"số", "number"},
-		"object": {"đối tượng JSON", "object"}, "array": {"danh sách JSON", "array"}, "null": {"null", "null"},
+		"object": {"đối tượng JSON", "a JSON object"}, "array": {"danh sách JSON", "a JSON array"}, "null": {"null", "null"},
 	},
 	// Why a signature was refused: the codes of package signing.
 	"signature": {

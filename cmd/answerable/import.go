@@ -106,10 +106,11 @@ func (c importCmd) Run(a *app) (err error) {
 	return nil
 }
 
-// commandID is the same when the file is sent again for what the row is about, and another for another day: a file without
-// a column of dates may be the same every day.
+// commandID is the same when one person sends the file again for what the row is about, and another for another day: a file
+// without a column of dates may be the same every day. Who sends what somebody else sent is refused, and not told that it is
+// done.
 func (c importCmd) commandID(file [sha256.Size]byte, row intake.Row) uuid.UUID {
-	return domain.NewCommandID("import", hex.EncodeToString(file[:]), c.Regime, string(row.Form), string(row.Unit), string(row.Date))
+	return domain.NewCommandID("import", hex.EncodeToString(file[:]), c.As, c.Regime, string(row.Form), string(row.Unit), string(row.Date))
 }
 
 func (c importCmd) filing(row intake.Row) commands.Filing {

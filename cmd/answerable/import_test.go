@@ -19,8 +19,9 @@ func TestImportOfAnotherDay(t *testing.T) {
 	row := intake.Row{Number: 2, Form: "commune", Unit: "25900", Date: "2021-02-08"}
 	next := row
 	next.Date = "2021-02-09"
-	if c.commandID([32]byte{}, row) != c.commandID([32]byte{}, row) || c.commandID([32]byte{}, row) == c.commandID([32]byte{}, next) {
-		t.Error("ids of commands do not follow from the file and what the row is about")
+	other := importCmd{Regime: "bluezone", As: "filer_25900"}
+	if c.commandID([32]byte{}, row) != c.commandID([32]byte{}, row) || c.commandID([32]byte{}, row) == c.commandID([32]byte{}, next) || c.commandID([32]byte{}, row) == other.commandID([32]byte{}, row) {
+		t.Error("ids of commands do not follow from the file, who sends it and what the row is about")
 	}
 }
 
