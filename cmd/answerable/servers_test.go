@@ -347,6 +347,9 @@ func TestAnotherServerTakesOver(t *testing.T) {
 		if left, err := os.ReadDir(s.data()); err != nil || len(left) > 0 {
 			t.Errorf("a process left %v in its directory, %v", left, err)
 		}
+		if said := s.errs.String(); strings.Contains(said, "answerable_reader") {
+			t.Errorf("a process has the role of readers and does not use it:\n%s", said)
+		}
 	}
 	f.sound(t, 40)
 }

@@ -10,8 +10,12 @@ import (
 // only read take it on, so that no mistake of theirs can write.
 const Reader = "answerable_reader"
 
-// MakeReader makes the role and gives it to this user; refused are the server's words to a user who may make no roles.
+// MakeReader makes the role and gives it to this user, unless they have it; refused are the server's words to a user who may
+// make no roles.
 func MakeReader(ctx context.Context, db *sql.DB) (refused, err error) {
+	if role, err := FindReader(ctx, db); role != "" || err != nil {
+		return nil, err // a user who may make no roles would be refused also what there is already
+	}
 	for _, statement := range []string{
 		`CREATE ROLE ` + Reader + ` NOLOGIN`,
 		`GRANT ` + Reader + ` TO CURRENT_USER`,
