@@ -312,7 +312,10 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 	g.bulk = g.copyAll
 	statements := []string{"CREATE SCHEMA " + s.schema(g.n)}
 	for _, t := range tables {
-		statements = append(statements, g.dialect.create(g.n, t))
+		// Said of an empty table, or else the key that comes after the rows reads all of them once more to see that it is so.
+		// Not by create: every generation that is there would have another fingerprint.
+		statements = append(statements, g.dialect.create(g.n, t),
+			"ALTER TABLE "+g.name(t)+" ALTER COLUMN "+strings.Join(t.keyNames(), " SET NOT NULL, ALTER COLUMN ")+" SET NOT NULL")
 	}
 	if _, err := g.write.ExecContext(ctx, strings.Join(statements, ";\n")); err != nil {
 		return nil, errors.Join(fmt.Errorf("projections: create generation %d: %w", g.n, err), g.close())
