@@ -167,6 +167,9 @@ func (w *set) day(k dayKey) (*dayRow, error) {
 }
 
 func (w *set) dayNumbered(n int64) (*dayRow, error) {
+	if w.lastDay != nil && w.lastDay.n == n {
+		return w.lastDay, nil
+	}
 	if d := w.dayByN[n]; d != nil || w.from == nil {
 		return d, nil
 	}

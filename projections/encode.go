@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
 
@@ -102,19 +103,33 @@ func (o *object) end() { *o = append(*o, '}') }
 
 // appendText writes a JSON string. Text in the ledger is valid UTF-8: the schemas refuse anything else on the way in.
 func appendText(b []byte, s string) []byte {
-	plain, ascii := true, true
-	for i := 0; i < len(s) && plain; i++ {
-		c := s[i]
-		plain = c >= 0x20 && c != '"' && c != '\\'
-		if c >= utf8.RuneSelf {
-			ascii = false
-		}
+	begin := len(b)
+	b = append(append(append(b, '"'), s...), '"')
+	if plain, ascii := asItIs(b[begin+1 : len(b)-1]); plain && (ascii || utf8.ValidString(s)) {
+		return b
 	}
-	if plain && (ascii || utf8.ValidString(s)) {
-		return append(append(append(b, '"'), s...), '"')
-	}
-	b, _ = jsontext.AppendQuote(b, s) // bytes that are no UTF-8 are replaced, never refused
+	b, _ = jsontext.AppendQuote(b[:begin], s) // bytes that are no UTF-8 are replaced, never refused
 	return b
+}
+
+// asItIs tells whether a text has nothing that a JSON string escapes, and whether all of it is ASCII. It looks at eight
+// bytes at once, as long as all of them are both.
+func asItIs(s []byte) (plain, ascii bool) {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for len(s) >= 8 {
+		x := binary.LittleEndian.Uint64(s)
+		quote, slash := x^each*'"', x^each*'\\'
+		if ((x-each*' ')|(quote-each)|(slash-each)|x)&high != 0 { // a byte below what is taken off borrows
+			break
+		}
+		s = s[8:]
+	}
+	plain, ascii = true, true
+	for _, c := range s {
+		plain = plain && c >= ' ' && c != '"' && c != '\\'
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	return plain, ascii
 }
 
 func appendTexts[S ~string](b []byte, texts []S) []byte {

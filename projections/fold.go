@@ -138,6 +138,7 @@ type set struct {
 	newForms []domain.FormID
 	lastDay  *dayRow
 	lastUnit *unitRow
+	lastForm formNumber
 
 	// below is kept by a bulk fold only: a live one asks its source.
 	below map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above
@@ -151,6 +152,12 @@ type lastEvent struct {
 	revision uint64
 	id       uuid.UUID
 	recorded instant
+}
+
+// formNumber is the number that a form has for good.
+type formNumber struct {
+	form domain.FormID
+	n    int64
 }
 
 // numbers are the next ones to give.
@@ -327,7 +334,10 @@ func (w *set) slotOf(k domain.ReportKey) (*slot, error) {
 		}
 		w.lastUnit = unit
 	}
-	unit, form := w.lastUnit, w.forms[k.Form]
+	if w.lastForm.form != k.Form || w.lastForm.n == 0 {
+		w.lastForm = formNumber{k.Form, w.forms[k.Form]}
+	}
+	unit, form := w.lastUnit, w.lastForm.n
 	if form == 0 {
 		return nil, nil
 	}

@@ -47,7 +47,11 @@ func (w *set) consolidated(s *slot) error {
 	if err != nil {
 		return err
 	}
-	form, ok := w.forms[day.duties[s.duty].Consolidates]
+	consolidates := day.duties[s.duty].Consolidates
+	if consolidates == "" {
+		return nil
+	}
+	form, ok := w.forms[consolidates]
 	v, filed := s.report.Newest()
 	if !ok || !filed {
 		return nil
