@@ -136,7 +136,10 @@ func (d dataFlag) read(a *app, f func(*node) error) error {
 // openVerifier opens the views for comparing them with the log, also while another process keeps them.
 func (a *app) openVerifier(n *node) (*projections.Views, error) {
 	views, err := projections.OpenVerifier(a.ctx, projections.Config{Path: a.inDatabase(n.dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: n.now})
-	return views, inDir(n.dir, viewsGone(n.dir, err))
+	if err = viewsGone(n.dir, err); err != nil {
+		return nil, inDir(n.dir, errors.Join(err, writable(n.dir)))
+	}
+	return views, nil
 }
 
 func (n *node) close() error {
@@ -164,9 +167,22 @@ func (a *app) openViews(ctx context.Context, dir string) (*projections.Views, er
 	}
 	views, err := projections.OpenReader(ctx, a.inDatabase(dir, viewsFile), registry)
 	if err = viewsGone(dir, err); err != nil {
-		return nil, inDir(dir, err)
+		return nil, inDir(dir, errors.Join(err, writable(dir)))
 	}
 	return views, nil
+}
+
+// writable says why nothing can be made in a directory. SQLite reads views only where it may put a file beside them, and
+// tells no more than that it cannot open them.
+func writable(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	f, err := os.CreateTemp(dir, "probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // viewsGone says that views are gone where the log is there: a directory without either holds no ledger.

@@ -118,7 +118,7 @@ func (a *app) openViewsBeside(ctx context.Context, dir string) (*node, error) {
 	}
 	n.views, err = projections.Open(ctx, projections.Config{Path: a.inDatabase(dir, viewsFile), Log: n.log, Registry: n.registry, Logger: a.logger, Clock: a.now, Mend: true})
 	if err != nil {
-		return nil, errors.Join(inDir(dir, err), n.close())
+		return nil, errors.Join(inDir(dir, errors.Join(err, writable(dir))), n.close())
 	}
 	return n, nil
 }

@@ -56,7 +56,7 @@ func TestAServerLeavesTheReadersAlone(t *testing.T) {
 	mustRun(t, "rebuild", "--data", dir)
 }
 
-// Directories that cannot be written are named as such, and what is in them can still be read.
+// Directories that cannot be written are named as such, also to who only reads: SQLite cannot without a file of its own there.
 func TestAReadOnlyDirectory(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
@@ -79,8 +79,10 @@ func TestAReadOnlyDirectory(t *testing.T) {
 		t.Log("this user writes in spite of the permissions; only the messages are checked")
 		return
 	}
-	if said := fails(t, exitFailed, "rebuild", "--data", dir); !strings.Contains(said, "cannot be written") {
-		t.Errorf("rebuild says %s", said)
+	for _, args := range [][]string{{"rebuild"}, {"verify"}, {"history", "--unit", "25900", "--date", "2021-02-08"}} {
+		if said := fails(t, exitFailed, append(args, "--data", dir)...); !strings.Contains(said, "cannot be written") {
+			t.Errorf("%s says %s", args[0], said)
+		}
 	}
 }
 
