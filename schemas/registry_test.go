@@ -97,7 +97,7 @@ func TestValidateFigures(t *testing.T) {
 		"not UTF-8":               {"commune", 2, "{\"inst\xffalled\":6}", []fault{{domain.CodeJSON, "/figures"}}},
 		"deep":                    {"commune", 2, `{"installed":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, []fault{{domain.CodeJSON, "/figures/installed" + strings.Repeat("/0", 31)}}},
 		"unknown form":            {"nothing", 1, `{}`, []fault{{domain.CodeFormUnknown, "/form"}}},
-		"unknown version":         {"commune", 3, `{}`, []fault{{domain.CodeFormVersion, "/form_version"}}},
+		"unknown version":         {"commune", 99, `{}`, []fault{{domain.CodeFormVersion, "/form_version"}}},
 		"version zero":            {"commune", 0, `{}`, []fault{{domain.CodeFormVersion, "/form_version"}}},
 		"staff":                   {"staff", 1, `{"staff":50,"staff_smartphone":51,"staff_installed":60,"relatives_installed":100}`, []fault{{domain.CodeAtMost, "/figures/staff_installed"}, {domain.CodeAtMost, "/figures/staff_smartphone"}}},
 		"district without own":    {"district", 2, `{"smartphone_users":1,"installed":1,"new_today":0,"communes_reported":10,"communes_late":1,"communes_missing":0}`, nil},
