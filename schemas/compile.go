@@ -34,6 +34,7 @@ const integerKeyword = "answerable:integer"
 type compiled struct {
 	roots map[string]*jsonschema.Schema // by path below baseURL, without .json
 	nodes map[string]*jsonschema.Schema // by location, for reading limits when something fails
+	plain map[string]*plainSchema       // the roots that are plain enough
 }
 
 // compile takes every schema file by its path below baseURL, without .json.
@@ -55,15 +56,22 @@ func compile(files map[string][]byte) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := &compiled{roots: map[string]*jsonschema.Schema{}, nodes: map[string]*jsonschema.Schema{}, plain: map[string]*plainSchema{}}
 	for name, text := range files {
+		var doc any
 		if text, err = defs.inline(text); err == nil {
+			doc, err = plain(text)
+		}
+		if err == nil {
 			err = c.AddResource(baseURL+name, bytes.NewReader(text))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		if s, ok := newPlain(doc); ok {
+			out.plain[name] = s
+		}
 	}
-	out := &compiled{roots: map[string]*jsonschema.Schema{}, nodes: map[string]*jsonschema.Schema{}}
 	for name := range files {
 		s, err := c.Compile(baseURL + name)
 		if err != nil {
@@ -182,6 +190,9 @@ func (c *compiled) check(name string, v any, base string) []domain.Fault {
 	s, ok := c.roots[name]
 	if !ok {
 		return []domain.Fault{domain.NewFault(domain.CodeSchema, base, "detail", "no schema "+name)}
+	}
+	if quick := c.plain[name]; quick != nil && quick.accepts(v) {
+		return nil
 	}
 	err := s.Validate(v)
 	if err == nil {
@@ -375,15 +386,15 @@ func (integerCompiler) Compile(_ jsonschema.CompilerContext, m map[string]any) (
 
 // Validate accepts integers between the bounds and nothing else.
 func (b bounds) Validate(ctx jsonschema.ValidationContext, v any) error {
-	n, ok := v.(stdjson.Number)
-	if ok {
-		i, err := n.Int64()
-		ok = err == nil && b.min <= i && i <= b.max
-	}
-	if !ok {
+	if n, ok := v.(stdjson.Number); !ok || !b.hold(n) {
 		return ctx.Error(integerKeyword, "not an integer between %d and %d", b.min, b.max)
 	}
 	return nil
+}
+
+func (b bounds) hold(n stdjson.Number) bool {
+	i, err := n.Int64()
+	return err == nil && b.min <= i && i <= b.max
 }
 
 // atMost is the compiled keyword: pairs of a member and the member it may not exceed, sorted.
@@ -417,9 +428,7 @@ func (atMostCompiler) Compile(_ jsonschema.CompilerContext, m map[string]any) (j
 func (a atMost) Validate(ctx jsonschema.ValidationContext, v any) error {
 	var failed []error
 	for _, l := range a {
-		x, ok1 := integerMember(v, l.name)
-		y, ok2 := integerMember(v, l.limit)
-		if ok1 && ok2 && x > y {
+		if x, y, exceeds := l.exceeded(v); exceeds {
 			failed = append(failed, ctx.Error(atMostKeyword+"/"+l.name, "%d exceeds %d", x, y))
 		}
 	}
@@ -430,6 +439,22 @@ func (a atMost) Validate(ctx jsonschema.ValidationContext, v any) error {
 		return failed[0]
 	}
 	return jsonschema.ValidationError{}.Group(ctx.Error(atMostKeyword, "figures exceed others"), failed...)
+}
+
+// exceeded compares the pair in an object.
+func (l limit) exceeded(v any) (x, y int64, exceeds bool) {
+	x, ok1 := integerMember(v, l.name)
+	y, ok2 := integerMember(v, l.limit)
+	return x, y, ok1 && ok2 && x > y
+}
+
+func (a atMost) hold(object map[string]any) bool {
+	for _, l := range a {
+		if _, _, exceeds := l.exceeded(object); exceeds {
+			return false
+		}
+	}
+	return true
 }
 
 func (a atMost) fault(name string, object any, at string) domain.Fault {
