@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,7 +114,7 @@ func New(c Config) (*Handler, error) {
 // ServeHTTP serves one request. The first thing it does is to take the time: that instant decides timeliness (rule 2),
 // whatever the request has to wait for afterwards.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, receivedAt: h.Clock(), requestID: h.ids.next()}
+	x := &exchange{ResponseWriter: w, receivedAt: h.Clock(), requestID: h.ids.next(), packs: strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")}
 	header := w.Header()
 	for _, s := range h.headers {
 		header[s.name] = s.value

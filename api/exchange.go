@@ -1,9 +1,12 @@
 package api
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/hex"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +18,8 @@ type exchange struct {
 	http.ResponseWriter
 	receivedAt time.Time
 	requestID  string
-	status     int // 0 until the answer begins
+	status     int  // 0 until the answer begins
+	packs      bool // the reader takes gzip
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -39,9 +43,26 @@ func (x *exchange) Write(b []byte) (int, error) {
 func (x *exchange) write(status int, contentType string, body []byte) {
 	header := x.Header()
 	header["Content-Type"] = []string{contentType}
+	if strings.HasPrefix(contentType, "text/") { // a page of tables is ten times as long as it says
+		header.Add("Vary", "Accept-Encoding")
+		if x.packs && len(body) > 1400 { // below a packet it gains nothing
+			body = packed(header, body)
+		}
+	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.WriteHeader(status)
 	_, _ = x.Write(body)
+}
+
+// packed is a body by gzip, and says so in the header; a writer to memory does not fail.
+func packed(header http.Header, body []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(body); err != nil || z.Close() != nil {
+		return body
+	}
+	header.Set("Content-Encoding", "gzip")
+	return b.Bytes()
 }
 
 // requestIDs are unique among all processes: a random part of the process and a count.

@@ -1,8 +1,13 @@
 package api
 
 import (
+	"compress/gzip"
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -106,6 +111,33 @@ func TestPagesNeedATokenElsewhere(t *testing.T) {
 	open.want(ask{path: "/"}, 200)
 	open.want(ask{path: "/v1/regimes"}, 401)
 	open.want(ask{path: "/", headers: map[string]string{"Authorization": "Bearer wrong"}}, 401)
+}
+
+// TestPagesArePacked: who takes gzip is sent a tenth of a page; who does not, the page; and a cache tells them apart.
+func TestPagesArePacked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{demo: true})
+	w.submit()
+	const path = "/units/25741?date=2021-02-08"
+	plain := w.want(ask{path: path}, 200)
+	packed := w.want(ask{path: path, headers: map[string]string{"Accept-Encoding": "gzip"}}, 200)
+	if plain.Header().Get("Content-Encoding") != "" || packed.Header().Get("Content-Encoding") != "gzip" {
+		t.Errorf("%v\n%v", plain.Header(), packed.Header())
+	}
+	for _, r := range []*httptest.ResponseRecorder{plain, packed} {
+		if !slices.Contains(r.Header().Values("Vary"), "Accept-Encoding") || r.Header().Get("Content-Length") != strconv.Itoa(r.Body.Len()) {
+			t.Errorf("%d bytes: %v", r.Body.Len(), r.Header())
+		}
+	}
+	short := packed.Body.Len()
+	z, err := gzip.NewReader(packed.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(z)
+	if err != nil || !strings.Contains(string(body), "</html>") || 2*short > len(body) {
+		t.Errorf("%d bytes packed, %d unpacked, %v", short, len(body), err)
+	}
 }
 
 func TestErrorPages(t *testing.T) {

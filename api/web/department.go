@@ -19,6 +19,9 @@ import (
 // maxGridDays bounds the columns of the grid. Chosen: a directive's quarter.
 const maxGridDays = 92
 
+// judgedAtOnce is how many breaches a page holds. Chosen: some four screens of a desk.
+const judgedAtOnce = 25
+
 // gridPage is the compliance of units by days, as known now or as it was known at each day's deadline.
 func (h *Handler) gridPage(c *call) error {
 	f, err := c.frame("grid")
@@ -188,7 +191,7 @@ func (h *Handler) judgePage(c *call) error {
 		return err
 	}
 	p := ui.Judge{Frame: f, From: from, To: to, Outcome: q.Get("outcome"), Kind: q.Get("kind"), Unit: c.unitAsked(), MayJudge: c.actor.Has(domain.RoleDepartment, "") && f.KnownAt == nil}
-	page, err := h.Views.Breaches(c.ctx, projections.BreachQuery{Regime: r.ID, From: from, To: to, Unit: p.Unit, Outcome: p.Outcome, Kind: domain.BreachKind(p.Kind), KnownAt: f.KnownAt, After: q.Get("cursor"), Limit: 100})
+	page, err := h.Views.Breaches(c.ctx, projections.BreachQuery{Regime: r.ID, From: from, To: to, Unit: p.Unit, Outcome: p.Outcome, Kind: domain.BreachKind(p.Kind), KnownAt: f.KnownAt, After: q.Get("cursor"), Limit: judgedAtOnce})
 	if err != nil {
 		return err
 	}

@@ -52,12 +52,27 @@ func (a authenticator) credential() webauthn.Credential {
 	return *all.Credentials[0]
 }
 
-// holds changes the one it holds.
-func (a authenticator) holds(c webauthn.Credential) {
+func (a authenticator) clear() {
 	a.t.Helper()
 	if _, err := chromedp.Call(a.ctx, webauthn.ClearCredentials, webauthn.ClearCredentialsParams{AuthenticatorID: a.id}); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+// offersEverything makes pages ask the authenticator for any passkey it holds, whomever it is of, as somebody would who
+// changes the script: what refuses another's is the server then, and not the browser.
+func (a authenticator) offersEverything() {
+	a.t.Helper()
+	a.onEveryPage(`if (navigator.credentials) {
+  const get = navigator.credentials.get.bind(navigator.credentials);
+  navigator.credentials.get = (o) => { o.publicKey.allowCredentials = []; return get(o).then((c) => { window.offered = true; return c; }); };
+}`)
+}
+
+// holds changes the one it holds.
+func (a authenticator) holds(c webauthn.Credential) {
+	a.t.Helper()
+	a.clear()
 	if _, err := chromedp.Call(a.ctx, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: &c}); err != nil {
 		a.t.Fatal(err)
 	}
@@ -79,6 +94,9 @@ func (a authenticator) refused(why string) {
 	a.do(chromedp.Click(chromedp.CSS(`[data-sign] button`)))
 	if !a.is(`document.querySelector("[data-sign] .problem").checkVisibility()`) {
 		a.t.Errorf("%s: nothing says that it is refused", why)
+	}
+	if !a.is(`document.querySelector("[data-sign] .problem").innerText.trim().length > 10`) {
+		a.t.Errorf("%s: it is not said why", why)
 	}
 	a.picture("story-refused-" + why)
 }
@@ -116,6 +134,14 @@ func TestStoryOfADay(t *testing.T) {
 	desk.signInAs("head")
 	own.enrols("Khóa của Chủ tịch")
 	genuine := own.credential()
+	desk.press(`form.who button`)
+	own.clear()
+	desk.signInAs("district")
+	own.enrols("Khóa của người khác")
+	stranger := own.credential()
+	desk.press(`form.who button`)
+	desk.signInAs("head")
+	own.holds(genuine)
 	own.verifies(false)
 	own.refused("no-verification")
 	own.verifies(true)
@@ -134,6 +160,16 @@ func TestStoryOfADay(t *testing.T) {
 	w.ok(err)
 	own.holds(others)
 	own.refused("not-its-key")
+	if s := signed(); len(s) != 0 {
+		t.Fatalf("signed: %+v", s)
+	}
+	own.holds(stranger)
+	own.refused("anothers")
+	own.offersEverything()
+	own.refused("anothers-offered")
+	if !desk.is(`window.offered === true`) {
+		t.Error("the authenticator offered nothing, so the server refused nothing")
+	}
 	if s := signed(); len(s) != 0 {
 		t.Fatalf("signed: %+v", s)
 	}

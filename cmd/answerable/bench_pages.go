@@ -33,7 +33,8 @@ type pageResult struct {
 // gridDays is how many days the measured grid shows: the length of the directive of 2021.
 const gridDays = 45
 
-// pages measures the grid of the units of one district, as known now and as known at each deadline, and the searches.
+// pages measures the grid of the units of one district, as known now, at each deadline and at each synthesis, and the searches,
+// and weighs the other pages of an inspector.
 func (a *app) pages(n *node, p province, last domain.Date, days int, events int64) (_ []pageResult, err error) {
 	state, err := appstate.Open(a.ctx, filepath.Join(n.dir, stateFile), appstate.Options{Clock: n.now, Logger: a.logger})
 	if err != nil {
@@ -77,9 +78,16 @@ func (a *app) pages(n *node, p province, last domain.Date, days int, events int6
 	}{
 		{fmt.Sprintf("grid of %d units by %d days", min(p.units, 100), min(days, gridDays)), "/grid?unit=" + string(p.district(0)) + "&" + span, 100},
 		{"the same as known at the deadlines", "/grid?known=deadline&unit=" + string(p.district(0)) + "&" + span, 100},
+		{"the same as known at the syntheses", "/grid?known=synthesis&unit=" + string(p.district(0)) + "&" + span, 100},
 		{"search: changed after the deadline, a week", "/search?what=changed&" + week, 100},
 		{"search: signed by a deputy, a week", "/search?what=deputy&" + week, 100},
 		{"search: the head changed, a week", "/search?what=head_changed&" + week, 100},
+		// These are weighed: nothing is wanted of their first byte.
+		{"breaches", "/judgements?" + span, 0},
+		{"synthesis", "/totals?date=" + string(last), 0},
+		{"target progress", "/progress?date=" + string(last), 0},
+		{"a unit's report", "/reports/" + string(p.district(0)) + "/" + string(last), 0},
+		{"organisation", "/organisation", 0},
 	} {
 		r := pageResult{Page: x.name, Events: events, WantedMs: x.wanted}
 		var took []time.Duration
