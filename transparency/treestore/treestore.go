@@ -155,8 +155,9 @@ func (s *Store) prepare(o Options) error {
 	s.w.SetBusyTimeout(5 * time.Second)
 	// FULL, not NORMAL: after a power loss NORMAL may lose the last transaction, and a checkpoint over leaves that
 	// vanished is a fork. Large pages, because tiles have 8 kB; a cache that holds the largest transaction, or its pages go
-	// to disk twice. What was committed is copied into place every 4 MB.
-	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`, `PRAGMA wal_autocheckpoint = 256`} {
+	// to disk twice. What was committed is copied into place every 16 MB: each copying is waited for, and has the disk write
+	// through twice.
+	for _, p := range []string{`PRAGMA page_size = 16384`, `PRAGMA journal_mode = WAL`, `PRAGMA synchronous = FULL`, `PRAGMA cell_size_check = ON`, `PRAGMA cache_size = -24000`, `PRAGMA wal_autocheckpoint = 1024`} {
 		if err := sqlitex.ExecuteTransient(s.w, p, nil); err != nil {
 			return err
 		}
