@@ -12,8 +12,8 @@ const (
 	AbsoluteLimit = 12 * time.Hour
 	// touchEvery is how often a session's use is written. The idle limit is that much coarser.
 	touchEvery = time.Minute
-	// FreshFor is how long a proof of who one is counts for what matters most: credentials, links, signing. Chosen: one
-	// page is read and sent.
+	// FreshFor is how long a proof of who one is counts for what matters most: credentials, roles and links. A sign-off
+	// asks for none: it is signed with the passkey itself, or is one page of the session. Chosen: one page is read and sent.
 	FreshFor = 5 * time.Minute
 	// CeremonyLimit is how long an authenticator's challenge may be answered: finding the key in the bag is within what
 	// WebAuthn recommends for ceremonies with user verification (5 to 10 minutes, WebAuthn 3, 15.1).

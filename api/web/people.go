@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/answerable-ledger/answerable/accounts"
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
@@ -203,8 +204,12 @@ func (h *Handler) mustPerson(c *call, id domain.PersonID) (domain.Person, error)
 
 func (c *call) personPath() string { return "/people/" + url.PathEscape(c.path("person")) }
 
-// grantRole gives a role, for a unit or for all, for a time.
+// grantRole gives a role, for a unit or for all, for a time. Like every act on what somebody may do or signs in with, it
+// takes a fresh proof: who finds the administrator's page open makes nobody an administrator.
 func (h *Handler) grantRole(c *call) error {
+	if !c.session.Fresh(c.at) {
+		return accounts.ErrNotFresh
+	}
 	return c.act(c.personPath(), h.showPerson, func(cmd commands.Command) (commands.Result, error) {
 		form := c.r.PostForm
 		unit := domain.UnitCode(strings.TrimSpace(form.Get("unit")))
@@ -229,6 +234,9 @@ func (h *Handler) grantRole(c *call) error {
 
 // revokeRole takes a role away, from now on.
 func (h *Handler) revokeRole(c *call) error {
+	if !c.session.Fresh(c.at) {
+		return accounts.ErrNotFresh
+	}
 	return c.act(c.personPath(), h.showPerson, func(cmd commands.Command) (commands.Result, error) {
 		form := c.r.PostForm
 		return h.Ledger.RevokeRole(c.ctx, cmd, domain.PersonID(c.path("person")), domain.Role(form.Get("role")), domain.UnitCode(form.Get("unit")), typedText(c, "reason"))
@@ -237,6 +245,9 @@ func (h *Handler) revokeRole(c *call) error {
 
 // revokeCredential ends the use of a key; a passkey then signs nobody in either.
 func (h *Handler) revokeCredential(c *call) error {
+	if !c.session.Fresh(c.at) {
+		return accounts.ErrNotFresh
+	}
 	return c.act(c.personPath(), h.showPerson, func(cmd commands.Command) (commands.Result, error) {
 		return h.Ledger.RevokeCredential(c.ctx, cmd, domain.PersonID(c.path("person")), c.r.PostForm.Get("credential"), typedText(c, "reason"))
 	})

@@ -2,16 +2,21 @@ package web
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"github.com/answerable-ledger/answerable/accounts"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
@@ -82,14 +87,72 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 	}
 }
 
-// TestGetChangesNothing asks for every page, and looks whether the log grew.
+// stateNow is everything that is kept about sessions, links, passkeys, passwords, tokens and answers, by table; not the log
+// of accesses, and not when a session was used last, which reading is for.
+func (w *world) stateNow() map[string][]string {
+	w.Helper()
+	w.ok(w.state.Flush(w.ctx))
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "state.db"))
+	w.ok(err)
+	defer db.Close()
+	read := func(query string) (columns []string, out [][]any) {
+		w.Helper()
+		rows, err := db.QueryContext(w.ctx, query)
+		w.ok(err)
+		defer rows.Close()
+		columns, err = rows.Columns()
+		w.ok(err)
+		for rows.Next() {
+			values, into := make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			w.ok(rows.Scan(into...))
+			out = append(out, values)
+		}
+		w.ok(rows.Err())
+		return columns, out
+	}
+	all := map[string][]string{}
+	_, tables := read(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	for _, t := range tables {
+		name := t[0].(string)
+		if name == "access_log" {
+			continue
+		}
+		columns, rows := read(`SELECT * FROM ` + name + ` ORDER BY 1`)
+		all[name] = []string{}
+		for _, row := range rows {
+			for i, c := range columns {
+				if name == "session" && (c == "seen_at" || c == "idle_until") {
+					row[i] = "…"
+				}
+			}
+			all[name] = append(all[name], fmt.Sprint(row))
+		}
+	}
+	return all
+}
+
+// TestGetChangesNothing asks for every page, and looks whether the log grew or the state beside it changed.
 func TestGetChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before, err := w.log.Head(w.ctx)
 	w.ok(err)
-	for _, who := range []domain.PersonID{"", "filer", "head", "district", "department", "inspector", "admin"} {
-		b := w.as(who)
+	w.ok(w.linkFor("filer"))
+	everybody := []domain.PersonID{"", "filer", "head", "district", "department", "inspector", "admin"}
+	browsers := map[domain.PersonID]*browser{}
+	for _, who := range everybody {
+		browsers[who] = w.as(who)
+	}
+	state := w.stateNow()
+	if len(state["session"]) == 0 || len(state["link"]) == 0 || len(state) < 8 {
+		t.Fatalf("the state is not looked at: %v", state)
+	}
+	w.clock.Set(at(8, 5)) // a use of a session is written after a minute
+	for _, who := range everybody {
+		b := browsers[who]
 		for _, rt := range w.handler.routes {
 			if rt.method != http.MethodGet {
 				continue
@@ -112,6 +175,9 @@ func TestGetChangesNothing(t *testing.T) {
 			}
 		}
 	}
+	if diff := cmp.Diff(state, w.stateNow()); diff != "" {
+		t.Errorf("asking for pages changed the state:\n%s", diff)
+	}
 	// What the mux answers by itself is an answer too.
 	if r := w.as("").ask(http.MethodGet, "//home", nil); r.Code/100 != 3 || !strings.Contains(r.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'") || r.Header().Get("Referrer-Policy") == "" {
 		t.Errorf("a path that is not clean: %d %v", r.Code, r.Header())
@@ -121,6 +187,12 @@ func TestGetChangesNothing(t *testing.T) {
 	if after != before {
 		t.Errorf("the log grew from %s to %s", before, after)
 	}
+}
+
+// linkFor makes a one-time link that nobody opens.
+func (w *world) linkFor(p domain.PersonID) error {
+	_, _, err := accounts.IssueLocalLink(w.ctx, w.ledger, w.state, w.clock.Now(), p)
+	return err
 }
 
 // TestCrossSite: nothing that another site sends in a person's name is taken, nor what does not say where it comes from.

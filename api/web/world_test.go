@@ -68,6 +68,7 @@ type world struct {
 	views   *projections.Views
 	state   *appstate.State
 	handler *Handler
+	dir     string // of views.db and state.db
 
 	integrity ui.IntegrityState // what the page of the same name tells
 	signed    atomic.Int64      // checkpoints that were asked for: each is another one
@@ -97,10 +98,10 @@ func newWorldAt(t testing.TB, origin string, next http.Handler) *world {
 	w.ok(err)
 	w.log = memlog.New(w.clock.Now)
 	w.ledger = commands.New(w.log, registry, w.clock.Now, zap.NewNop())
-	dir := t.TempDir()
-	w.views, err = projections.Open(ctx, projections.Config{Path: filepath.Join(dir, "views.db"), Log: w.log, Registry: registry, Clock: w.clock.Now})
+	w.dir = t.TempDir()
+	w.views, err = projections.Open(ctx, projections.Config{Path: filepath.Join(w.dir, "views.db"), Log: w.log, Registry: registry, Clock: w.clock.Now})
 	w.ok(err)
-	w.state, err = appstate.Open(ctx, filepath.Join(dir, "state.db"), appstate.Options{Clock: w.clock.Now})
+	w.state, err = appstate.Open(ctx, filepath.Join(w.dir, "state.db"), appstate.Options{Clock: w.clock.Now})
 	w.ok(err)
 	done := make(chan struct{})
 	t.Cleanup(func() {
