@@ -185,7 +185,7 @@ func TestEndOneSession(t *testing.T) {
 	if len(fromHere) != 2 || len(fromThird) != 2 {
 		t.Fatalf("%q and %q can be ended", fromHere, fromThird)
 	}
-	both := slices.IndexFunc(fromHere, func(id string) bool { return slices.Contains(fromThird, id) }) // the second's
+	both := slices.IndexFunc(fromHere, func(id string) bool { return slices.Contains(fromThird, id) })                 // the second's
 	other.want(http.MethodPost, "/account/sessions/end", url.Values{"session": {fromHere[both]}}, http.StatusSeeOther) // there is none of theirs to end
 	second.page("/account")
 	here.want(http.MethodPost, "/account/sessions/end", url.Values{"session": {fromHere[both]}}, http.StatusSeeOther)
