@@ -59,7 +59,7 @@ func (w *set) dayFact(s *step, k dayKey, change func(*dayRow)) error {
 		return err
 	}
 	change(d)
-	d.dirty = true
+	d.dirty, w.directoryDirty = true, true
 	return nil
 }
 
@@ -82,7 +82,7 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 		return err
 	}
 	w.numbered.day++
-	w.days[k], w.dayByN[d.n] = d, d
+	w.days[k], w.dayByN[d.n], w.directoryDirty = d, d, true
 	granted := r.grants(e.Date)
 	for i, duty := range e.Duties {
 		groups := duty.Groups

@@ -136,6 +136,10 @@ type set struct {
 	numbered numbers
 
 	newForms []domain.FormID
+	// directoryDirty: a unit, day, regime, office or person is dirty. In most batches none is, and the directory is as
+	// large as the province.
+	directoryDirty bool
+
 	lastDay  *dayRow
 	lastUnit *unitRow
 	lastForm formNumber

@@ -48,7 +48,7 @@ func (w *set) applyOffice(s *step) error {
 	}
 	o.state = o.state.Apply(s.fact)
 	o.asked = 0
-	o.dirty = true
+	o.dirty, w.directoryDirty = true, true
 	switch s.fact.Event.(type) {
 	case domain.OfficeTaken, domain.OfficeLeft:
 		return w.officeChanged(unit, knownAt(&changes))

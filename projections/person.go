@@ -32,7 +32,7 @@ func (w *set) applyPerson(s *step) error {
 		p = &personRow{id: id}
 	}
 	w.persons[id] = p
-	p.dirty = true
+	p.dirty, w.directoryDirty = true, true
 	return p.add(s, w.known)
 }
 

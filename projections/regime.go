@@ -37,7 +37,7 @@ func (w *set) applyRegime(s *step) error {
 	}
 	r.state = r.state.Apply(s.fact)
 	r.state.CommandLog = domain.CommandLog{}
-	r.dirty = true
+	r.dirty, w.directoryDirty = true, true
 	switch e := s.fact.Event.(type) {
 	case domain.DeadlineExtended:
 		return w.grantChanged(r, e.Date, []domain.DutyID{e.Duty}, e.Units)

@@ -40,7 +40,7 @@ func (w *set) applyUnit(s *step) error {
 		return err
 	}
 	u.state = u.state.Apply(s.fact)
-	u.dirty = true
+	u.dirty, w.directoryDirty = true, true
 	return nil
 }
 
@@ -64,6 +64,7 @@ func (w *set) numberedUnit(code domain.UnitCode) (*unitRow, error) {
 		return u, err
 	}
 	u = &unitRow{n: w.numbered.unit, code: code, dirty: true}
+	w.directoryDirty = true
 	w.numbered.unit++
 	w.units[code], w.unitByN[u.n] = u, u
 	return u, nil

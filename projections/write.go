@@ -38,6 +38,9 @@ func (w *set) changes(all bool) []rows {
 }
 
 func (w *set) directoryRows(all bool) []rows {
+	if !all && !w.directoryDirty && len(w.newForms) == 0 && len(w.targets) == 0 {
+		return nil
+	}
 	units := sorted(w.units, func(u *unitRow) bool { return all || u.dirty }, func(u *unitRow) int64 { return u.n })
 	days := sorted(w.days, func(d *dayRow) bool { return all || d.dirty }, func(d *dayRow) int64 { return d.n })
 	regimes := sorted(w.regimes, func(r *regimeRow) bool { return all || r.dirty }, func(r *regimeRow) domain.RegimeID { return r.id })
@@ -466,18 +469,24 @@ func (t table) columnNames() []string {
 // settle makes a set that was written ready for the next batch. The directory stays: it is small, and this runner is the
 // only one that changes it, or the fence stops it.
 func (w *set) settle() {
-	for _, u := range w.units {
-		u.dirty, u.recent = false, nil
+	for s := range w.slots.all() {
+		s.unit.recent = nil // which is one of them
 	}
 	w.lastDay, w.lastUnit = nil, nil
 	for _, d := range w.days {
 		d.dirty, d.whole, d.doc = false, false, nil
 	}
-	for _, r := range w.regimes {
-		r.dirty = false
-	}
-	for _, o := range w.offices {
-		o.dirty = false
+	if w.directoryDirty {
+		for _, u := range w.units {
+			u.dirty = false
+		}
+		for _, r := range w.regimes {
+			r.dirty = false
+		}
+		for _, o := range w.offices {
+			o.dirty = false
+		}
+		w.directoryDirty = false
 	}
 	for _, p := range w.parked {
 		p.dirty = false
