@@ -156,6 +156,9 @@ func (l *Leaf) parse(s string) error {
 	return nil
 }
 
+// LeafPrefix is what is hashed before a leaf's bytes (RFC 6962, section 2.1).
+const LeafPrefix = "\x00"
+
 // LeafHash is the RFC 6962 hash of a leaf's stored bytes: SHA-256 of 0x00 and the bytes.
 func LeafHash(leaf []byte) tlog.Hash {
 	var buf [1024]byte

@@ -2,6 +2,7 @@ package sequencer
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"runtime"
 	"slices"
@@ -76,13 +77,18 @@ func newChunk() *chunk { return &chunk{done: make(chan struct{}, 1)} }
 func (c *chunk) fill(m *maker) error {
 	c.entries, c.room = slices.Grow(c.entries[:0], len(c.events)), slices.Grow(c.room[:0], leafBytes*len(c.events))
 	for i := range c.events {
-		from := len(c.room)
-		b, err := m.appendLeaf(c.room, &c.events[i])
+		// The leaf is hashed where it lies, in the processor's cache: before it stands the byte that RFC 6962 hashes first.
+		from := len(c.room) + len(transparency.LeafPrefix)
+		b, err := m.appendLeaf(append(c.room, transparency.LeafPrefix...), &c.events[i])
 		if err != nil {
 			return err
 		}
 		c.room = b
-		c.entries = append(c.entries, treestore.Entry{Leaf: b[from:len(b):len(b)], Position: c.events[i].Position})
+		c.entries = append(c.entries, treestore.Entry{
+			Leaf:     b[from:len(b):len(b)],
+			Position: c.events[i].Position,
+			Hash:     sha256.Sum256(b[from-len(transparency.LeafPrefix):]),
+		})
 	}
 	return nil
 }
@@ -107,6 +113,8 @@ func (s *Sequencer) chunks(ctx context.Context, after eventlog.Position) *line {
 			for c := range work {
 				c.err = c.fill(m)
 				c.done <- struct{}{}
+				// Who writes to the disk comes back to a processor between two chunks, not when all work is done.
+				runtime.Gosched()
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package treestore
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -24,17 +25,24 @@ type tileWrite struct {
 	hashes []byte
 }
 
+// growRoom is memory for one growth at a time, whose tiles lie in it until the next one.
+type growRoom struct {
+	hashes []byte
+	made   []tlog.Hash
+}
+
 // grow hashes leaves into the growing tiles of a tree, each tile of the lowest level on whichever processor is free. A
 // tile that is full is hashed into the one above.
-func grow(edge [][]byte, size int64, entries []Entry) growth {
+func (r *growRoom) grow(edge [][]byte, size int64, entries []Entry) growth {
 	g := growth{edge: make([][]byte, len(edge))}
 	for level, hashes := range edge {
 		g.edge[level] = append(make([]byte, 0, tileBytes), hashes...)
 	}
 	end := size + int64(len(entries))
 	first := size / transparency.TileWidth
-	made := make([]tlog.Hash, (end-1)/transparency.TileWidth-first+1)
-	room := make([]byte, len(made)*tileBytes)
+	tiles := int((end-1)/transparency.TileWidth - first + 1)
+	r.made, r.hashes = slices.Grow(r.made[:0], tiles), slices.Grow(r.hashes[:0], tiles*tileBytes)
+	made, room := r.made[:tiles], r.hashes[:tiles*tileBytes]
 	if len(edge) > 0 {
 		copy(room, edge[0])
 	}
@@ -45,6 +53,10 @@ func grow(edge [][]byte, size int64, entries []Entry) growth {
 			lo, hi := max(size, tile*transparency.TileWidth), min(end, (tile+1)*transparency.TileWidth)
 			hashes := room[i*tileBytes:][: lo%transparency.TileWidth*tlog.HashSize : tileBytes]
 			for _, e := range entries[lo-size : hi-size] {
+				if e.Hash != (tlog.Hash{}) {
+					hashes = append(hashes, e.Hash[:]...)
+					continue
+				}
 				hashes, scratch = transparency.AppendLeafHash(hashes, e.Leaf, scratch)
 			}
 			if len(hashes) == tileBytes {

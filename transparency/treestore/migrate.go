@@ -45,7 +45,7 @@ func (s *Store) migrate(path string) (err error) {
 		}
 		entries := make([]Entry, len(leaves))
 		for i, l := range leaves {
-			entries[i] = Entry{l, placeAt(places, i)}
+			entries[i] = Entry{Leaf: l, Position: placeAt(places, i)}
 		}
 		count += int64(len(entries))
 		if err := s.leaves.write(t.end, entries); err != nil {

@@ -390,7 +390,7 @@ func (t pgTail) grow(entries []Entry) (next pgTail, runs []pgRun, tiles []tileWr
 	if len(r.places) > 0 {
 		runs = append(runs, r)
 	}
-	g := grow(t.edge, t.size, entries)
+	g := new(growRoom).grow(t.edge, t.size, entries)
 	next.size, next.run, next.edge = t.size+int64(len(entries)), r, g.edge
 	return next, runs, g.tiles, nil
 }

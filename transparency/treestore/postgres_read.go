@@ -150,7 +150,7 @@ func (p *Postgres) Entries(ctx context.Context, lo, hi int64) (entries []Entry, 
 			break
 		}
 		for i := from; i < to; i++ {
-			entries = append(entries, Entry{all[i], placeAt(r.places, int(i))})
+			entries = append(entries, Entry{Leaf: all[i], Position: placeAt(r.places, int(i))})
 		}
 	}
 	if err != nil {

@@ -103,7 +103,7 @@ func (s *Store) Entries(ctx context.Context, lo, hi int64) (entries []Entry, err
 				return fmt.Errorf("run %d holds %d leaves and %d bytes of places, want %d: %w", n, len(all), len(r.places), to, eventlog.ErrDamaged)
 			}
 			for i := from; i < to; i++ {
-				entries = append(entries, Entry{all[i], placeAt(r.places, int(i))})
+				entries = append(entries, Entry{Leaf: all[i], Position: placeAt(r.places, int(i))})
 			}
 		}
 		return nil

@@ -95,6 +95,8 @@ type Options struct {
 type Entry struct {
 	Leaf     []byte
 	Position eventlog.Position
+	// Hash is the leaf's, where who made the leaf hashed it while it was at hand. Zero: the tree does.
+	Hash tlog.Hash
 }
 
 // Store is an open tree. Every method is safe for concurrent use.
@@ -105,11 +107,12 @@ type Store struct {
 	met    metQuorum
 	rooms  sync.Pool // of *[]byte
 
-	mu     sync.Mutex // owns what follows
-	w      *sqlite.Conn
-	leaves *leafFile // reading needs no lock
-	tail   tail
-	closed bool
+	mu      sync.Mutex // owns what follows
+	w       *sqlite.Conn
+	leaves  *leafFile // reading needs no lock
+	growing growRoom
+	tail    tail
+	closed  bool
 }
 
 // tail is the growing end of the tree, kept in memory so that an append reads nothing.
@@ -368,30 +371,39 @@ func (s *Store) append(entries []Entry) (err error) {
 	if err := s.unchanged(); err != nil {
 		return err
 	}
-	// The leaves go to the disk, the hashing goes on wherever a processor is free, and the rows are written here.
-	var g growth
+	// The leaves go to the disk while the rows that speak of them are made and written; they are committed after it.
 	var stored error
 	var wg sync.WaitGroup
 	wg.Go(func() { stored = s.leaves.write(t.end, entries) })
-	wg.Go(func() { g = grow(t.edge, t.size, entries) })
-	grown := *t
-	grown.run.places = slices.Clone(t.run.places)
-	err = s.writeRuns(&grown, entries)
+	grown, err := s.writeRows(entries)
 	wg.Wait()
 	if err != nil || stored != nil {
 		return errors.Join(err, stored)
 	}
+	s.tail = grown
+	return nil
+}
+
+// writeRows writes what new leaves change in the database, and gives the tail they make. Hashing goes on wherever a
+// processor is free.
+func (s *Store) writeRows(entries []Entry) (grown tail, err error) {
+	grown = s.tail
+	grown.run.places = slices.Clone(s.tail.run.places)
+	var g growth
+	var wg sync.WaitGroup
+	wg.Go(func() { g = s.growing.grow(s.tail.edge, s.tail.size, entries) })
+	err = s.writeRuns(&grown, entries)
+	wg.Wait()
+	if err != nil {
+		return tail{}, err
+	}
 	for _, w := range g.tiles {
 		if err := s.writeTile(w.level, w.n, w.hashes); err != nil {
-			return err
+			return tail{}, err
 		}
 	}
 	grown.edge = g.edge
-	if err := sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{grown.size}}); err != nil {
-		return err
-	}
-	s.tail = grown
-	return nil
+	return grown, sqlitex.Execute(s.w, `UPDATE tree SET size = ?`, &sqlitex.ExecOptions{Args: []any{grown.size}})
 }
 
 // unchanged checks that no other process added leaves since this one looked.
