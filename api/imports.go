@@ -187,23 +187,16 @@ func (c *call) imported(rows []intake.Row, attempts []commands.FileRow, results 
 
 // refusedRows is one refusal of all that is wrong with the rows, or nil. A log that takes rows one by one may have taken some.
 func refusedRows(rows []intake.Row, refusals []*domain.Error, results []commands.Result) error {
-	var faults []domain.Fault
-	var kind domain.Kind
-	for i, refusal := range refusals {
-		if refusal == nil {
-			continue
-		}
-		for _, f := range refusal.Faults {
-			faults = append(faults, rows[i].Place(f))
-		}
-		if kind == 0 || refusal.Kind < kind {
-			kind = refusal.Kind
-		}
-	}
+	faults := intake.Placed(rows, refusals)
 	if len(faults) == 0 {
 		return nil
 	}
-	domain.SortFaults(faults)
+	var kind domain.Kind
+	for _, refusal := range refusals {
+		if refusal != nil && (kind == 0 || refusal.Kind < kind) {
+			kind = refusal.Kind
+		}
+	}
 	if len(faults) > intake.MaxFaults {
 		faults = append(faults[:intake.MaxFaults:intake.MaxFaults], domain.NewFault(domain.CodeMoreFaults, "", "count", fmt.Sprint(len(faults)-intake.MaxFaults)))
 	}

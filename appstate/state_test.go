@@ -291,6 +291,25 @@ func eachAccessLog(t *testing.T, place string) {
 	}
 }
 
+// Given a reader that went away while it was being answered, then what it read is noted all the same.
+func TestAnAccessOfAReaderThatLeftIsNoted(t *testing.T) {
+	t.Parallel()
+	s, c, _ := openTest(t, t.TempDir()+"/state.db")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for i := range 64 {
+		if err := s.LogAccess(gone, Access{At: c.Now(), Person: "inspector", Query: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Accesses(t.Context(), "inspector", 0, 100); err != nil || len(got) != 64 {
+		t.Errorf("%d are noted: %v", len(got), err)
+	}
+}
+
 func TestOpenRefusesNewerTables(t *testing.T) {
 	t.Parallel()
 	onEveryEngine(t, eachOpenRefusesNewerTables)

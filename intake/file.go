@@ -32,6 +32,21 @@ func (r Row) Place(f domain.Fault) domain.Fault {
 	return f
 }
 
+// Placed is what refusals say, one for each row or nil, at its places in the file and in their order.
+func Placed(rows []Row, refusals []*domain.Error) []domain.Fault {
+	var faults []domain.Fault
+	for i, refusal := range refusals {
+		if refusal == nil {
+			continue
+		}
+		for _, f := range refusal.Faults {
+			faults = append(faults, rows[i].Place(f))
+		}
+	}
+	domain.SortFaults(faults)
+	return faults
+}
+
 // DutyOf is the duty under which a unit owes a form on a day; the zero duty where nothing is owed.
 type DutyOf func(domain.FormID, domain.UnitCode, domain.Date) domain.DayDuty
 

@@ -270,7 +270,7 @@ var peopleTexts = map[string]domain.Wording{
 	"live_on":              {Vi: "Trang tự cập nhật khi có thay đổi.", En: "This page updates itself when something changes."},
 	"live_lost":            {Vi: "Mất kết nối; đang thử lại. Số liệu có thể đã cũ.", En: "The connection was lost; trying again. The figures may be old."},
 	"live_ended":           {Vi: "Trang không tự cập nhật nữa. Tải lại để xem số liệu mới.", En: "This page no longer updates itself. Load it again for new figures."},
-	"received_rate":        {Vi: "Tỷ lệ đã nhận", En: "Received"},
+	"received_rate":        {Vi: "Tỷ lệ đã nhận", En: "Share received"},
 
 	"proof":                {Vi: "Bằng chứng của một sự kiện", En: "The proof of an event"},
 	"receipt_title":        {Vi: "Bằng chứng mật mã", En: "Cryptographic receipt"},

@@ -148,7 +148,9 @@ func (h *Handler) uploadSend(c *call) error {
 		refusals, err = h.Ledger.CheckFile(c.ctx, attempts)
 	}
 	if err == nil {
-		err = refusedRows(rows, refusals)
+		if faults := intake.Placed(rows, refusals); len(faults) > 0 {
+			err = &domain.Error{Kind: domain.Invalid, Faults: faults}
+		}
 	}
 	if err != nil {
 		return h.refusedUpload(c, p, err)
@@ -179,23 +181,6 @@ func (c *call) attempts(regime domain.RegimeID, rows []intake.Row, u upload, dig
 			FormVersion: s.FormVersion, Figures: s.Figures, Nil: s.Nil, Note: s.Note}}
 	}
 	return out
-}
-
-// refusedRows is one refusal of all that is wrong with the rows, or nil.
-func refusedRows(rows []intake.Row, refusals []*domain.Error) error {
-	e := &domain.Error{Kind: domain.Invalid}
-	for i, refusal := range refusals {
-		if refusal != nil {
-			for _, f := range refusal.Faults {
-				e.Faults = append(e.Faults, rows[i].Place(f))
-			}
-		}
-	}
-	if len(e.Faults) == 0 {
-		return nil
-	}
-	domain.SortFaults(e.Faults)
-	return e
 }
 
 // refusedUpload shows every fault of a file by its row and column. Nothing was recorded; what another writer recorded in

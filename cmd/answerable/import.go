@@ -85,7 +85,9 @@ func (c importCmd) Run(a *app) (err error) {
 		}
 	}
 	if err == nil {
-		err = refusedRows(rows, refusals)
+		if faults := intake.Placed(rows, refusals); len(faults) > 0 {
+			err = &domain.Error{Kind: domain.Invalid, Faults: faults}
+		}
 	}
 	if recorded > 0 {
 		err = errors.Join(err, n.views.CatchUp(a.ctx))
@@ -117,24 +119,6 @@ func (c importCmd) filing(row intake.Row) commands.Filing {
 	s := row.Submission
 	return commands.Filing{Key: domain.ReportKey{Regime: domain.RegimeID(c.Regime), Form: row.Form, Unit: row.Unit, Date: row.Date},
 		FormVersion: s.FormVersion, Figures: s.Figures, Nil: s.Nil, Note: s.Note}
-}
-
-// refusedRows is one refusal of all that is wrong with the rows, or nil.
-func refusedRows(rows []intake.Row, refusals []*domain.Error) error {
-	var faults []domain.Fault
-	for i, refusal := range refusals {
-		if refusal == nil {
-			continue
-		}
-		for _, f := range refusal.Faults {
-			faults = append(faults, rows[i].Place(f))
-		}
-	}
-	if len(faults) == 0 {
-		return nil
-	}
-	domain.SortFaults(faults)
-	return &domain.Error{Kind: domain.Invalid, Faults: faults}
 }
 
 func (c importCmd) read(a *app) (name string, body []byte, err error) {
