@@ -534,7 +534,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	defer closeViews(t, v)
 	whole := v.store
 	for _, pages := range []bool{false, true} {
-		v.store = fullStore{whole, pages}
+		through(v, fullStore{whole, pages})
 		if _, err := v.RebuildWith(ctx, RebuildOptions{}); !errors.Is(err, ErrFull) {
 			t.Fatalf("pages %v: %v", pages, err)
 		}

@@ -82,7 +82,7 @@ func TestSealedDaysComeBack(t *testing.T) {
 	v := openViews(t, t.TempDir(), log)
 	defer closeViews(t, v)
 	var sealed, back int
-	v.store = watchedStore{v.store, &sealed, &back}
+	through(v, watchedStore{v.store, &sealed, &back})
 	rebuilt := func(held int) map[string][]string {
 		v.held, sealed, back = held, 0, 0
 		must(t, v.Rebuild(ctx, nil))
@@ -117,7 +117,7 @@ func TestAPoisonedEventBehindSealedDays(t *testing.T) {
 	defer closeViews(t, v)
 	v.held = 0
 	var sealed, back int
-	v.store = watchedStore{v.store, &sealed, &back}
+	through(v, watchedStore{v.store, &sealed, &back})
 	must(t, v.retryParked(ctx))
 	if parked, err := v.Parked(ctx); len(parked) != 1 || err != nil {
 		t.Errorf("parked: %v %v", parked, err)

@@ -86,6 +86,13 @@ func openViews(t failer, dir string, log eventlog.Log, change ...func(*Config)) 
 	return v
 }
 
+// through has views use another store from now on. What watches for other processes, and asks the store too, ends before it.
+func through(v *Views, s store) {
+	v.unwatch()
+	v.watching.Wait()
+	v.store = s
+}
+
 func closeViews(t failer, v *Views) {
 	t.Helper()
 	if err := v.Close(); err != nil {
