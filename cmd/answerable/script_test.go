@@ -17,7 +17,21 @@ import (
 // TestMain makes this test binary answer to the program's name, so that scripts and tests run the real main in a process
 // of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"answerable": main, loadCommand: workForEver})
+	testscript.Main(tidy{m}, map[string]func(){"answerable": main, loadCommand: workForEver})
+}
+
+// tidy removes what several tests share, and none of them can remove.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	defer func() {
+		for _, path := range []string{demoOnce.dir, notaryOnce.path} {
+			if path != "" {
+				_ = os.RemoveAll(filepath.Dir(path))
+			}
+		}
+	}()
+	return m.M.Run()
 }
 
 // TestScripts tells what the program does as commands and what they print. Each script finds a replayed demonstration in
@@ -54,10 +68,12 @@ var demoOnce struct {
 // sharedDemo replays the demonstration once for the whole test binary.
 func sharedDemo(t testing.TB) string {
 	demoOnce.Do(func() {
-		demoOnce.dir = filepath.Join(t.TempDir(), "demo")
-		if parent, err := os.MkdirTemp("", "answerable-test-"); err == nil { // outlives the test that made it
-			demoOnce.dir = filepath.Join(parent, "demo")
+		parent, err := os.MkdirTemp("", "answerable-test-") // outlives the test that made it; tidy removes it
+		if err != nil {
+			demoOnce.err = err.Error()
+			return
 		}
+		demoOnce.dir = filepath.Join(parent, "demo")
 		var out, errs strings.Builder
 		if code := run(t.Context(), []string{"demo", "--once", "--data", demoOnce.dir}, nil, stdio{strings.NewReader(""), &out, &errs}); code != 0 {
 			demoOnce.err = fmt.Sprintf("demo exited with %d: %s", code, errs.String())
