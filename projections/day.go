@@ -58,6 +58,7 @@ func (w *set) dayFact(s *step, k dayKey, change func(*dayRow)) error {
 	if err := d.add(s, w.known); err != nil {
 		return err
 	}
+	w.changing = true
 	change(d)
 	d.dirty, w.directoryDirty = true, true
 	return nil
@@ -81,6 +82,7 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 	if err := d.add(s, w.known); err != nil {
 		return err
 	}
+	w.changing = true
 	w.numbered.day++
 	w.days[k], w.dayByN[d.n], w.directoryDirty = d, d, true
 	granted := r.grants(e.Date)

@@ -89,28 +89,6 @@ func (p *preparer) key(stream string) (domain.ReportKey, bool) {
 	return domain.ReportKey{Regime: domain.RegimeID(regime), Form: domain.FormID(form), Unit: domain.UnitCode(unit), Date: date}, true
 }
 
-// applyError is a fact that cannot be folded whatever is tried: the event's fault, or this program's, never the
-// database's.
-type applyError struct {
-	step step
-	err  error
-}
-
-func (e *applyError) Error() string {
-	r := e.step.recorded
-	return fmt.Sprintf("projections: apply %s (event %s, revision %d of %s, position %s): %v", r.Kind, r.ID, r.Revision, r.Stream, e.step.place, e.err)
-}
-
-func (e *applyError) Unwrap() error { return e.err }
-
-// The reasons for which a fact is not applied.
-var (
-	errGap          = errors.New("the revision does not follow the one before it")
-	errNoObligation = errors.New("no day that was opened has this obligation")
-	errNotInOrder   = errors.New("the version does not follow the one before it")
-	errStrayKind    = errors.New("an event of this kind does not belong into this stream")
-)
-
 // set is the working set: the rows that the facts of a batch, or of a whole log, touch. Apply changes it and looks at
 // nothing else: no clock, no chance, no database but the rows it would have folded itself.
 type set struct {
@@ -134,6 +112,13 @@ type set struct {
 	targets  []targetRow
 	parked   map[string]*parkedRow
 	numbered numbers
+
+	// parks says whether an event that cannot be applied is parked at once, by its id; nil: none is.
+	parks func(eventID string) bool
+	fresh []*parkedRow // parked since the set was written last
+	// changing: what the present step needs was found to be in order, and from here on it changes rows. All that may refuse
+	// a step goes before: then nothing of it has to be taken back.
+	changing bool
 
 	newForms []domain.FormID
 	// directoryDirty: a unit, day, regime, office or person is dirty. In most batches none is, and the directory is as
@@ -195,8 +180,9 @@ func newSet(from source) *set {
 	}
 }
 
-// fold applies one step, or keeps it back when its stream is parked. poisoned names events that an earlier attempt found
-// impossible to apply: they park their streams before they touch anything. The set is of no use after an error.
+// fold applies one step, or keeps it back when its stream is parked. An event that cannot be applied parks its stream, and
+// the fold goes on; but for one that failed half-way, by a fault of this program: then everything begins again with
+// poisoned, which names the events that park their streams before they touch anything. The set is of no use after an error.
 func (w *set) fold(s *step, poisoned map[string]error) error {
 	w.known = max(w.known, at(s.recorded.RecordedAt))
 	w.place = s.recorded.Position
@@ -215,18 +201,22 @@ func (w *set) fold(s *step, poisoned map[string]error) error {
 			return nil
 		}
 	}
-	return w.Apply(s)
+	if err := w.Apply(s); err != nil {
+		return w.poisoned(s, err)
+	}
+	return nil
 }
 
 // Apply folds one fact into the rows of every view. An *applyError says that it never will.
 func (w *set) Apply(s *step) (err error) {
+	w.changing = false
 	defer func() {
 		if p := recover(); p != nil {
-			err = &applyError{*s, fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+			err = &applyError{*s, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), w.changing}
 		}
 	}()
 	if s.err != nil {
-		return &applyError{*s, s.err}
+		return &applyError{*s, s.err, false}
 	}
 	switch category(s.recorded.Stream) {
 	case domain.CategoryReport:
@@ -253,7 +243,7 @@ func (w *set) Apply(s *step) (err error) {
 	}
 	for _, e := range []error{errGap, errNoObligation, errNotInOrder, errStrayKind} {
 		if errors.Is(err, e) {
-			return &applyError{*s, err}
+			return &applyError{*s, err, w.changing}
 		}
 	}
 	return err
@@ -299,6 +289,7 @@ func (w *set) applyReport(s *step) error {
 			slot.found(findsDeputy)
 		}
 	}
+	w.changing = true
 	slot.report.Fold(&s.fact)
 	slot.slim()
 	slot.next++

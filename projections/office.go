@@ -30,13 +30,12 @@ func (w *set) applyOffice(s *step) error {
 	}
 	if o == nil {
 		o = &officeRow{unit: unit}
-		w.offices[unit] = o
 	}
 	var changes time.Time // from when on there may be another head
+	var holder domain.PersonID
 	switch e := s.fact.Event.(type) {
 	case domain.OfficeTaken:
-		changes = e.From
-		o.held(e.Person)
+		changes, holder = e.From, e.Person
 	case domain.OfficeLeft:
 		changes = e.Until
 	case domain.AuthorityGranted, domain.AuthorityRevoked:
@@ -45,6 +44,11 @@ func (w *set) applyOffice(s *step) error {
 	}
 	if err := o.add(s, w.known); err != nil {
 		return err
+	}
+	w.changing = true
+	w.offices[unit] = o
+	if holder != "" {
+		o.held(holder)
 	}
 	o.state = o.state.Apply(s.fact)
 	o.asked = 0

@@ -2,9 +2,34 @@ package projections
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/answerable-ledger/answerable/domain"
+)
+
+// applyError is a fact that cannot be folded whatever is tried: the event's fault, or this program's, never the
+// database's.
+type applyError struct {
+	step    step
+	err     error
+	halfway bool // rows were being changed: the set is of no use
+}
+
+func (e *applyError) Error() string {
+	r := e.step.recorded
+	return fmt.Sprintf("projections: apply %s (event %s, revision %d of %s, position %s): %v", r.Kind, r.ID, r.Revision, r.Stream, e.step.place, e.err)
+}
+
+func (e *applyError) Unwrap() error { return e.err }
+
+// The reasons for which a fact is not applied.
+var (
+	errGap          = errors.New("the revision does not follow the one before it")
+	errNoObligation = errors.New("no day that was opened has this obligation")
+	errNotInOrder   = errors.New("the version does not follow the one before it")
+	errStrayKind    = errors.New("an event of this kind does not belong into this stream")
 )
 
 // parkedRow is a stream with an event that the views could not apply. Its later events wait in the log, counted here.
@@ -21,6 +46,16 @@ type parkedRow struct {
 	known    instant
 	place    string
 	dirty    bool
+}
+
+// poisoned parks the stream of a step that cannot be applied, when that may be and nothing of it was.
+func (w *set) poisoned(s *step, err error) error {
+	var bad *applyError
+	if w.parks == nil || !errors.As(err, &bad) || bad.halfway || !w.parks(s.recorded.ID.String()) {
+		return err
+	}
+	w.park(s, bad.err)
+	return nil
 }
 
 // park keeps a stream back from an event on. What it would have said is not known, so its unit, or its whole regime, is
@@ -45,6 +80,7 @@ func (w *set) park(s *step, cause error) {
 		p.regime = domain.RegimeID(parts[0])
 	}
 	w.parked[p.stream] = p
+	w.fresh = append(w.fresh, p)
 }
 
 // Parked lists the streams that hold an event which could not be applied.

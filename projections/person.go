@@ -31,9 +31,13 @@ func (w *set) applyPerson(s *step) error {
 	if p == nil {
 		p = &personRow{id: id}
 	}
+	if err := p.add(s, w.known); err != nil {
+		return err
+	}
+	w.changing = true
 	w.persons[id] = p
 	p.dirty, w.directoryDirty = true, true
-	return p.add(s, w.known)
+	return nil
 }
 
 // Person names a person as known now.

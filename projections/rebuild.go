@@ -247,7 +247,7 @@ func (v *Views) renewOnce(ctx context.Context) error {
 }
 
 // foldAll folds the log in memory, up to a position, or to its end when that is zero. may says whether an event that
-// cannot be applied is parked: then it starts again and parks it, since a set is of no use after such an event.
+// cannot be applied is parked. After one that failed half-way it starts again, since the set is of no use then.
 func (v *Views) foldAll(ctx context.Context, until eventlog.Position, may func(eventID string) bool, each func(w *set, total int64) error) (*set, error) {
 	return v.foldSealing(ctx, until, may, each, func() *sealing { return nil })
 }
@@ -257,10 +257,10 @@ func (v *Views) foldSealing(ctx context.Context, until eventlog.Position, may fu
 	poisoned := map[string]error{}
 	for {
 		w := newSet(nil)
-		w.sealing = sealed()
+		w.sealing, w.parks = sealed(), may
 		err := v.foldOnce(ctx, w, until, poisoned, each)
 		var bad *applyError
-		if !errors.As(err, &bad) || !may(bad.step.recorded.ID.String()) {
+		if !errors.As(err, &bad) || !bad.halfway || !may(bad.step.recorded.ID.String()) {
 			return w, err
 		}
 		poisoned[bad.step.recorded.ID.String()] = bad.err

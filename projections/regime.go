@@ -25,7 +25,6 @@ func (w *set) applyRegime(s *step) error {
 	}
 	if r == nil {
 		r = &regimeRow{id: id}
-		w.regimes[id] = r
 	}
 	switch s.fact.Event.(type) {
 	case domain.RegimeIssued, domain.RegimeAmended, domain.RegimeClosed, domain.DeadlineExtended, domain.DayExempted:
@@ -35,6 +34,8 @@ func (w *set) applyRegime(s *step) error {
 	if err := r.add(s, w.known); err != nil {
 		return err
 	}
+	w.changing = true
+	w.regimes[id] = r
 	r.state = r.state.Apply(s.fact)
 	r.state.CommandLog = domain.CommandLog{}
 	r.dirty, w.directoryDirty = true, true

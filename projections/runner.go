@@ -159,8 +159,7 @@ func (v *Views) position() position {
 }
 
 // applyTo folds steps into a generation that stands at a position. It gives the set for the next batch, nil after an
-// error. An event that cannot be folded is found by trying: the attempt is thrown away and the next one parks it before
-// it touches anything.
+// error. When an event fails half-way the attempt is thrown away, and the next one parks it before it touches anything.
 func (v *Views) applyTo(ctx context.Context, g *generation, w *set, at position, steps []step) (*set, error) {
 	poisoned := map[string]error{}
 	for {
@@ -169,13 +168,11 @@ func (v *Views) applyTo(ctx context.Context, g *generation, w *set, at position,
 		if !errors.As(err, &bad) {
 			return next, err
 		}
-		r := bad.step.recorded
-		if poisoned[r.ID.String()] != nil {
+		id := bad.step.recorded.ID.String()
+		if poisoned[id] != nil {
 			return nil, err
 		}
-		v.config.Logger.Error("parking a stream: an event cannot be applied, its unit is not determinable",
-			zap.String("stream", r.Stream), zap.Uint64("revision", r.Revision), zap.String("event", r.ID.String()), zap.String("kind", r.Kind), zap.Error(bad.err))
-		poisoned[r.ID.String()] = bad.err
+		poisoned[id] = bad.err
 		w = nil
 	}
 }
@@ -209,7 +206,7 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 			return nil, err
 		}
 	}
-	w.from = from
+	w.from, w.parks = from, always
 	if err := w.prefetch(steps); err != nil {
 		return nil, err
 	}
@@ -217,6 +214,10 @@ func (v *Views) attempt(ctx context.Context, g *generation, w *set, at position,
 		if err := w.fold(&steps[i], poisoned); err != nil {
 			return nil, err
 		}
+	}
+	for _, p := range w.fresh {
+		v.config.Logger.Error("parking a stream: an event cannot be applied, its unit is not determinable", zap.String("stream", p.stream),
+			zap.Uint64("revision", p.revision), zap.String("event", p.eventID), zap.String("kind", p.kind), zap.String("error", p.err))
 	}
 	// The position first: another runner's rows are then found out by it, and not by those that are there already.
 	if err := g.advance(ctx, tx, at.at, w.position()); err != nil {

@@ -102,8 +102,7 @@ func TestSealedDaysComeBack(t *testing.T) {
 	}
 }
 
-// Given an event that cannot be applied, behind days that are sealed, then the rebuild that parks it begins again, and
-// nothing is there twice.
+// Given an event that cannot be applied, behind days that are sealed, then the rebuild that parks it writes nothing twice.
 func TestAPoisonedEventBehindSealedDays(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -32,13 +32,22 @@ func (w *set) applyUnit(s *step) error {
 	default:
 		return errStrayKind
 	}
-	u, err := w.numberedUnit(code)
+	u, err := w.unit(code)
 	if err != nil {
 		return err
 	}
-	if err := u.add(s, w.known); err != nil {
+	var facts chronicle
+	if u != nil {
+		facts = u.chronicle
+	}
+	if err := facts.add(s, w.known); err != nil {
 		return err
 	}
+	w.changing = true
+	if u, err = w.numberedUnit(code); err != nil {
+		return err
+	}
+	u.chronicle = facts
 	u.state = u.state.Apply(s.fact)
 	u.dirty, w.directoryDirty = true, true
 	return nil

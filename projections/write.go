@@ -491,5 +491,5 @@ func (w *set) settle() {
 	for _, p := range w.parked {
 		p.dirty = false
 	}
-	w.slots, w.persons, w.targets, w.newForms = newSlotTable(), map[domain.PersonID]*personRow{}, nil, nil
+	w.slots, w.persons, w.targets, w.newForms, w.fresh = newSlotTable(), map[domain.PersonID]*personRow{}, nil, nil, nil
 }
