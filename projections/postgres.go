@@ -305,7 +305,9 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 	}
 	// What is written here is flushed with publish's commit, which comes after it in the server's own log.
 	g.write, err = postgres.Open(s.place, postgres.Pool{Name: "rebuild", Conns: pgMostCopies,
-		Settings: map[string]string{"statement_timeout": "0", "synchronous_commit": "off", "maintenance_work_mem": "256MB"}})
+		Settings: map[string]string{"statement_timeout": "0", "synchronous_commit": "off", "maintenance_work_mem": "256MB",
+			// The planner need know little of numbers that ascend; more of a sample costs a page each to read.
+			"default_statistics_target": "10"}})
 	if err != nil {
 		return nil, fmt.Errorf("projections: %w", err)
 	}

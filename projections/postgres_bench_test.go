@@ -16,7 +16,8 @@ import (
 )
 
 // The rates to compare on PostgreSQL: what scanning and decoding alone reaches on all cores; what COPY of the same rows,
-// encoded beforehand, reaches; what the rebuild reaches, which does both; and what the runner reaches batch by batch.
+// encoded beforehand, reaches, into tables that have no keys (copy) and with the keys and indexes that a table of the views
+// has in the end (copy_keys); what the rebuild reaches, which does all of it; and what the runner reaches batch by batch.
 func BenchmarkPostgresReplay(b *testing.B) {
 	ctx := context.Background()
 	server := pgtest.Start(b)
@@ -38,7 +39,7 @@ func BenchmarkPostgresReplay(b *testing.B) {
 		}
 		perSecond(b, n, before, servers)
 	})
-	b.Run("copy", func(b *testing.B) {
+	copies := func(b *testing.B, keys bool) {
 		v := openViews(b, server.Database(b), log)
 		defer closeViews(b, v)
 		var ready []rows
@@ -74,9 +75,9 @@ func BenchmarkPostgresReplay(b *testing.B) {
 			g, err := v.store.begin(ctx, "copy")
 			must(b, err)
 			var sent atomic.Int64
-			var copies sync.WaitGroup
+			var sending sync.WaitGroup
 			for range pgFewestCopies {
-				copies.Go(func() {
+				sending.Go(func() {
 					err := g.copyWith(ctx, tableObligation, func() (string, error) {
 						if i := int(sent.Add(1)) - 1; i < len(large) {
 							return large[i], nil
@@ -88,7 +89,7 @@ func BenchmarkPostgresReplay(b *testing.B) {
 					}
 				})
 			}
-			copies.Wait()
+			sending.Wait()
 			tx, err := g.write.BeginTx(ctx, nil)
 			must(b, err)
 			for _, r := range ready {
@@ -97,11 +98,16 @@ func BenchmarkPostgresReplay(b *testing.B) {
 				}
 			}
 			must(b, tx.Commit())
+			if keys {
+				must(b, v.index(ctx, g.write, g))
+			}
 			must(b, g.close())
 		}
 		perSecond(b, n, before, servers)
 		b.ReportMetric(float64(total)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-	})
+	}
+	b.Run("copy", func(b *testing.B) { copies(b, false) })
+	b.Run("copy_keys", func(b *testing.B) { copies(b, true) })
 	b.Run("rebuild", func(b *testing.B) {
 		before, servers := cpu(), server.CPU()
 		for b.Loop() {
