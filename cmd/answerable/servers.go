@@ -52,7 +52,7 @@ func (a *app) openLogFor(ctx context.Context, dir string, now func() time.Time) 
 		}
 		return log, nil
 	}
-	log, err := esdb.Open(ctx, esdb.Options{URL: place, Clock: now, Logf: a.logger.Sugar().Warnf})
+	log, err := esdb.Open(ctx, esdb.Options{URL: place, Clock: now, Logf: a.logger.Sugar().Warnf, Infof: a.logger.Sugar().Infof})
 	if err != nil {
 		return nil, fmt.Errorf("setting %s: %w", logURLKey, err)
 	}

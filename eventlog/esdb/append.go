@@ -84,13 +84,16 @@ func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
 			a.sent = true
 		}
 		if sleep(ctx, pause) != nil {
-			return eventlog.Appended{}, a.unfinished(fmt.Errorf("%w (last attempt: %v)", context.Cause(ctx), err))
+			return eventlog.Appended{}, a.unfinished(fmt.Errorf("%w (last attempt: %v)", context.Cause(ctx), explain(err)))
 		}
 	}
 }
 
 // unfinished is the error of an append that could not be brought to an end.
 func (a *appending) unfinished(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w (server: %v)", err, a.server.standing())
+	}
 	if a.sent {
 		return fmt.Errorf("%w: %w", eventlog.ErrOutcomeUnknown, err)
 	}
@@ -164,7 +167,7 @@ func (a *appending) confirm(ctx context.Context, revision uint64) (eventlog.Appe
 	for pause := firstBackoff; len(p.events) == 0; pause = min(2*pause, lastBackoff) {
 		var err error
 		if p, err = a.page(ctx, a.stream, last, 1, patient); err != nil {
-			return eventlog.Appended{}, a.unfinished(fmt.Errorf("stored, but not read back: %w", err))
+			return eventlog.Appended{}, a.unfinished(fmt.Errorf("stored, but not read back: %w", explain(err)))
 		}
 		// A node that is not the leader passes the append on to it and shows the event a moment later.
 		if len(p.events) == 0 && sleep(ctx, pause) != nil {

@@ -81,9 +81,14 @@ func explain(err error) error {
 		return fmt.Errorf("the server does not accept user and password of the connection string: %w", err)
 	case codeOf(err) == client.ErrorCodeUnsupportedFeature:
 		return fmt.Errorf("what answers there is not EventStoreDB or KurrentDB: %w", err)
+	case broken(err) && !errors.As(err, new(panicked)):
+		return fmt.Errorf("%s: %w", whenLost, err)
 	}
 	return err
 }
+
+// whenLost is what can be said of a server that is gone: it answers nothing when its disk is full, but ends.
+const whenLost = "the log's server has gone or cannot be reached; if its process ended its own log says why, and a full disk ends it: make room there and start it, and what was acknowledged is there"
 
 // outcome is what an attempt to append came to.
 type outcome int

@@ -71,8 +71,10 @@ type Options struct {
 	// AllowInsecure permits an unencrypted connection to a host other than this one, and certificates that are not
 	// verified.
 	AllowInsecure bool
-	// Logf gets a line for every loss and return of the server. Nothing unless given.
+	// Logf gets a line for every loss of the server, and for what else somebody may have to look at. Nothing unless given.
 	Logf func(format string, args ...any)
+	// Infof gets a line when the server is there, at the start and again. Nothing unless given.
+	Infof func(format string, args ...any)
 }
 
 // Log is an eventlog.Log on a server. Every method is safe for concurrent use.
@@ -92,8 +94,10 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	if o.Logf == nil {
-		o.Logf = func(string, ...any) {}
+	for _, f := range []*func(string, ...any){&o.Logf, &o.Infof} {
+		if *f == nil {
+			*f = func(string, ...any) {}
+		}
 	}
 	config, err := parseURL(o.URL, o.AllowInsecure)
 	if err != nil {

@@ -30,7 +30,7 @@ type supervisor struct {
 	config       *client.Configuration
 	probeTimeout time.Duration
 	patience     time.Duration
-	logf         func(string, ...any)
+	logf, infof  func(string, ...any)
 
 	stop  context.Context // ends at Close
 	end   context.CancelFunc
@@ -73,7 +73,7 @@ const (
 
 func newSupervisor(config *client.Configuration, o Options) *supervisor {
 	s := &supervisor{
-		config: config, probeTimeout: o.AttemptTimeout, patience: o.Patience, logf: o.Logf,
+		config: config, probeTimeout: o.AttemptTimeout, patience: o.Patience, logf: o.Logf, infof: o.Infof,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}), lostAt: time.Now(), cause: errors.New("not yet connected"),
 	}
 	s.stop, s.end = context.WithCancel(context.Background())
@@ -166,7 +166,7 @@ func (s *supervisor) install(c *client.Client) {
 	s.cause, s.impatient = nil, false
 	s.probes++
 	s.announce()
-	s.logf("esdb: connected (client %d)", s.number)
+	s.infof("esdb: connected (client %d)", s.number)
 }
 
 func (s *supervisor) failed(err error) {
@@ -292,6 +292,13 @@ func (s *supervisor) acquire(ctx context.Context, m manner) (*generation, error)
 		case <-s.stop.Done():
 		}
 	}
+}
+
+// standing is what keeps calls from the server, or that it is connected.
+func (s *supervisor) standing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return orUp(s.cause)
 }
 
 func orUp(cause error) error {

@@ -35,6 +35,12 @@ func (s *Server) CutAfterEvery(n int) {
 // sees the end of the stream and not the reason.
 func (s *Server) RefuseEarly(n int) { s.faults.set(func(f *faults) { f.refuseEarly = n }) }
 
+// DiskFull takes the room away that a leader needs to write, or gives it back. The reference server has no answer to that:
+// an exception of its writer ends the whole process (StorageWriterService.CommonHandle: "Unexpected error in
+// StorageWriterService. Terminating the process..."), with the append unanswered and not stored, and a process that is
+// started again ends at the first thing it has to write. Restart fails until there is room.
+func (s *Server) DiskFull(full bool) { s.store.fill(full) }
+
 // Busy answers the next n appends and reads with "Server Is Too Busy".
 func (s *Server) Busy(n int) { s.faults.set(func(f *faults) { f.busy = n }) }
 

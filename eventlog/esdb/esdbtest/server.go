@@ -126,6 +126,9 @@ func (s *Server) Restart() error {
 	if s.running != nil {
 		return errors.New("esdbtest: restart: the server runs")
 	}
+	if s.leader == nil && s.store.isFull() { // it writes the beginning of an epoch before it takes calls
+		return errors.New("esdbtest: restart: the process has ended: No space left on device")
+	}
 	return s.listen()
 }
 
@@ -185,6 +188,20 @@ func listenOn(address string) (net.Listener, error) {
 func (s *Server) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.end()
+}
+
+// stopped is Stop of one run, when it has not ended yet.
+func (s *Server) stopped(r *running) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == r {
+		s.end()
+	}
+}
+
+// end needs s.mu.
+func (s *Server) end() {
 	if s.running == nil {
 		return
 	}

@@ -42,6 +42,19 @@ type store struct {
 	streams map[string]*stream
 	grown   chan struct{} // closed and replaced when the log grows
 	appends int
+	full    bool // nothing can be written
+}
+
+func (s *store) fill(full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = full
+}
+
+func (s *store) isFull() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.full
 }
 
 type stream struct {
@@ -73,6 +86,7 @@ const (
 	repeated
 	wrongVersion
 	streamDeleted
+	noRoom
 )
 
 // appended is the answer to an append: the last revision and position, or where the stream stands (-1: nowhere).
@@ -128,13 +142,16 @@ func (s *store) append(name string, expected int64, events []*record) appended {
 	case expected > current:
 		return appended{verdict: wrongVersion, current: current}
 	}
-	if len(events) == 0 {
+	if len(events) == 0 && !s.full {
 		return appended{verdict: written, revision: uint64(max(current, 0)), current: current}
 	}
 	return s.writeLast(name, events)
 }
 
 func (s *store) writeLast(name string, events []*record) appended {
+	if s.full {
+		return appended{verdict: noRoom}
+	}
 	last := s.write(name, events)
 	s.appends++
 	if s.systemEvery > 0 && s.appends%s.systemEvery == 0 {

@@ -87,6 +87,10 @@ func (n *node) Append(call streams.Streams_AppendServer) error {
 	}
 	_, _, noPosition, _ := n.faults.flags()
 	switch answer.verdict {
+	case noRoom: // nobody is answered; what reaches the writer meanwhile it drops
+		go n.stopped(n.running)
+		<-ctx.Done()
+		return status.Error(codes.Unavailable, "the process has ended")
 	case streamDeleted:
 		trailer, err := deleted(name)
 		call.SetTrailer(trailer)
