@@ -298,12 +298,8 @@ func (c *Closer) did(ctx context.Context, s Step) error {
 	return nil
 }
 
-func (c *Closer) command(parts ...string) Command {
-	return Command{ID: domain.NewCommandID(parts...), Actor: domain.System, Role: domain.RoleSystem, Channel: domain.ChannelSystem}
-}
-
 func (c *Closer) open(ctx context.Context, s Step) error {
-	_, err := c.Ledger.OpenDay(ctx, c.command("open", string(s.Regime), string(s.Date)), s.Regime, s.Date)
+	_, err := c.Ledger.OpenDay(ctx, System("open", string(s.Regime), string(s.Date)), s.Regime, s.Date)
 	switch {
 	case errors.Is(err, domain.Refuse(domain.Conflict, domain.CodeDeadlinePassed, "")):
 		// Nobody was running when the day should have been opened. Its obligations cannot be made up afterwards.
@@ -319,7 +315,7 @@ func (c *Closer) open(ctx context.Context, s Step) error {
 func (c *Closer) breach(ctx context.Context, s Step, kinds ...domain.BreachKind) error {
 	return c.eachObligation(ctx, s, func(ctx context.Context, o domain.Obligation) error {
 		stream := o.Key.Stream()
-		cmd := c.command("breach", stream, string(kinds[0]))
+		cmd := System("breach", stream, string(kinds[0]))
 		_, err := change(ctx, c.Ledger, cmd, stream, c.Ledger.loadReport(o.Key), func(r domain.Report) ([]domain.Event, error) {
 			return slices.DeleteFunc(r.Close(o, s.At), func(e domain.Event) bool {
 				return !slices.Contains(kinds, e.(domain.DeadlineBreached).Breach)
@@ -349,7 +345,7 @@ func (c *Closer) judge(ctx context.Context, s Step) error {
 				return err
 			}
 			stream := domain.ResultStream(s.Regime, o.Key.Unit)
-			_, err = change(ctx, c.Ledger, c.command("judge", stream, t.ID, string(s.Date)), stream, c.Ledger.loadResults, func(res domain.Results) ([]domain.Event, error) {
+			_, err = change(ctx, c.Ledger, System("judge", stream, t.ID, string(s.Date)), stream, c.Ledger.loadResults, func(res domain.Results) ([]domain.Event, error) {
 				return res.Judge(t, o, report), nil
 			})
 			return err
@@ -409,7 +405,7 @@ func (c *Closer) close(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	_, err = change(ctx, c.Ledger, c.command("close", string(s.Regime), string(s.Date)), domain.DayStream(s.Regime, s.Date), c.Ledger.loadDay, func(d domain.Day) ([]domain.Event, error) {
+	_, err = change(ctx, c.Ledger, System("close", string(s.Regime), string(s.Date)), domain.DayStream(s.Regime, s.Date), c.Ledger.loadDay, func(d domain.Day) ([]domain.Event, error) {
 		return d.Close(r, counts, digest, position, c.Ledger.now())
 	})
 	if errors.Is(err, domain.Refuse(domain.Conflict, domain.CodeDayClosed, "")) { // another process was first

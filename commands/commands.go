@@ -68,6 +68,11 @@ type Command struct {
 	CausationID   uuid.UUID
 }
 
+// System is an act of the ledger itself. Its id derives from the parts that name it, so that a repeat changes nothing.
+func System(parts ...string) Command {
+	return Command{ID: domain.NewCommandID(parts...), Actor: domain.System, Role: domain.RoleSystem, Channel: domain.ChannelSystem}
+}
+
 // Result says what was recorded and where, so that a reader can wait for it.
 type Result struct {
 	Stream        string

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 )
@@ -19,8 +20,8 @@ func TestServeClosesTheDay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	opened := time.Now().UTC().Add(-48 * time.Hour).Truncate(24 * time.Hour)
-	p := province{regime: "bench", units: 3, zone: "Etc/GMT", day: domain.DateAt(opened, time.UTC)}
-	p.last = p.day
+	p := province.Province{Regime: "bench", Units: 3, Zone: "Etc/GMT", Day: domain.DateAt(opened, time.UTC)}
+	p.Last = p.Day
 	clock := func() time.Time { return opened.Add(8 * time.Hour) }
 	place := evidencePlace{dir: dir, evidenceConfig: evidenceConfig{Origin: demoOrigin, Guard: filepath.Join("guard", guardFile), Policy: policyFile, Demo: true}}
 	if err := place.create(); err != nil {
@@ -31,7 +32,7 @@ func TestServeClosesTheDay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(p.setUp(t.Context(), n.ledger, clock), p.open(t.Context(), n.ledger, p.day), a.signOnce(t.Context(), n), n.close()); err != nil {
+	if err := errors.Join(p.SetUp(t.Context(), n.ledger, clock), p.Open(t.Context(), n.ledger, p.Day), a.signOnce(t.Context(), n), n.close()); err != nil {
 		t.Fatal(err)
 	}
 
@@ -57,8 +58,8 @@ func TestServeClosesTheDay(t *testing.T) {
 	if err := eachEvent(t.Context(), log, func(e eventlog.Recorded) error { kinds[e.Kind]++; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if breaches, closings := kinds[domain.DeadlineBreached{}.Kind()], kinds[domain.DayClosed{}.Kind()]; breaches != p.units || closings != 1 {
-		t.Errorf("%d breaches and %d closings were recorded for %d units and one day", breaches, closings, p.units)
+	if breaches, closings := kinds[domain.DeadlineBreached{}.Kind()], kinds[domain.DayClosed{}.Kind()]; breaches != p.Units || closings != 1 {
+		t.Errorf("%d breaches and %d closings were recorded for %d units and one day", breaches, closings, p.Units)
 	}
 }
 

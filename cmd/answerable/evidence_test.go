@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
@@ -87,7 +88,7 @@ func register(t *testing.T, dir string, persons ...domain.PersonID) {
 		t.Fatal(err)
 	}
 	for _, p := range persons {
-		if _, err := n.ledger.RegisterPerson(t.Context(), systemCommand("test", string(p)), domain.PersonRegistered{Person: p, Name: "Người " + string(p), Synthetic: true}); err != nil {
+		if _, err := n.ledger.RegisterPerson(t.Context(), commands.System("test", string(p)), domain.PersonRegistered{Person: p, Name: "Người " + string(p), Synthetic: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/esdb"
 	"github.com/answerable-ledger/answerable/eventlog/esdb/esdbtest"
@@ -43,7 +44,7 @@ func (f *farm) signIn(t *testing.T, s *serverProcess) *reader {
 		t.Fatal(err)
 	}
 	f.as(t, time.Now, func(_ context.Context, n *node) (err error) {
-		r.browser, err = f.app.benchInspector(n, state, "http://"+s.address)
+		r.browser, err = province.SignIn(t.Context(), n.ledger, state, n.now, "http://"+s.address)
 		return err
 	})
 	if err := state.Close(); err != nil {
@@ -78,7 +79,7 @@ func (r *reader) reads(t *testing.T, stop <-chan struct{}) (ended chan struct{})
 		deadline := time.Now().Add(patience)
 		for over := false; ; {
 			page := r.page(t)
-			route, said := r.get(t, r.process, "/v1/regimes/"+string(r.province.regime))
+			route, said := r.get(t, r.process, "/v1/regimes/"+string(r.province.Regime))
 			for _, status := range []int{page, route} {
 				if status != http.StatusOK && status != http.StatusServiceUnavailable {
 					t.Errorf("a reader was answered %d: %s", status, said)
@@ -226,7 +227,7 @@ func TestAScavengedLogIsRefused(t *testing.T) {
 	p.stop(t)
 	var filed string // a stream with a report that is not the newest
 	for i := range 2 {
-		if s := f.province.key(i, f.province.day).Stream(); s != newest {
+		if s := f.province.Key(i, f.province.Day).Stream(); s != newest {
 			filed = s
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/bench/province"
+	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/intake"
 )
@@ -29,7 +31,7 @@ func TestImportOfAnotherDay(t *testing.T) {
 // the communes c<district>1 to c<district>3 that it sums, and the body b1.
 func openDay(t *testing.T) (dir string, day domain.Date) {
 	dir = filepath.Join(t.TempDir(), "open")
-	p := morning(t, province{regime: "bluezone"})
+	p := morning(t, province.Province{Regime: "bluezone"})
 	place := evidencePlace{dir: dir, evidenceConfig: evidenceConfig{Origin: demoOrigin, Guard: filepath.Join("guard", guardFile), Policy: policyFile, Demo: true}}
 	if err := place.create(); err != nil {
 		t.Fatal(err)
@@ -46,10 +48,10 @@ func openDay(t *testing.T) (dir string, day domain.Date) {
 		}
 	}
 	l := n.ledger
-	must(l.RegisterPerson(t.Context(), systemCommand("filer"), domain.PersonRegistered{Person: provinceFiler, Name: "Người lập báo cáo", Synthetic: true}))
-	must(l.GrantRole(t.Context(), systemCommand("role"), provinceFiler, domain.RoleFiler, "", time.Now().Add(-time.Minute), nil))
+	must(l.RegisterPerson(t.Context(), commands.System("filer"), domain.PersonRegistered{Person: province.Filer, Name: "Người lập báo cáo", Synthetic: true}))
+	must(l.GrantRole(t.Context(), commands.System("role"), province.Filer, domain.RoleFiler, "", time.Now().Add(-time.Minute), nil))
 	unit := func(code, parent domain.UnitCode, level domain.Level) {
-		must(l.RegisterUnit(t.Context(), systemCommand("unit", string(code)), domain.UnitRegistered{Unit: code, Level: level, Type: string(level), Name: "Đơn vị " + string(code),
+		must(l.RegisterUnit(t.Context(), commands.System("unit", string(code)), domain.UnitRegistered{Unit: code, Level: level, Type: string(level), Name: "Đơn vị " + string(code),
 			Parent: parent, EffectiveOn: "2020-01-01", Synthetic: true}))
 	}
 	for _, district := range []domain.UnitCode{"d1", "d2"} {
@@ -63,11 +65,11 @@ func openDay(t *testing.T) (dir string, day domain.Date) {
 		return domain.Duty{ID: id, Item: string(id), Name: domain.Wording{Vi: string(id), En: string(id)}, Form: form, FormVersion: version, Consolidates: sums,
 			Holders: domain.Holders{Levels: []domain.Level{level}}, Due: "23:00", GraceMinutes: 5}
 	}
-	must(l.IssueRegime(t.Context(), systemCommand("regime"), p.regime, domain.Rules{Title: "Thử nhập tệp", TitleEn: "Import test", Number: "0", IssuedOn: p.day, IssuedBy: "test",
-		Zone: p.zone, FirstDay: p.day, LastDay: p.day, Duties: []domain.Duty{duty("districts", "district", 2, domain.LevelDistrict, "communes"),
+	must(l.IssueRegime(t.Context(), commands.System("regime"), p.Regime, domain.Rules{Title: "Thử nhập tệp", TitleEn: "Import test", Number: "0", IssuedOn: p.Day, IssuedBy: "test",
+		Zone: p.Zone, FirstDay: p.Day, LastDay: p.Day, Duties: []domain.Duty{duty("districts", "district", 2, domain.LevelDistrict, "communes"),
 			duty("communes", "commune", 1, domain.LevelCommune, ""), duty("bodies", "staff", 1, domain.LevelBody, "")}}))
-	must(nil, p.open(t.Context(), l, p.day))
+	must(nil, p.Open(t.Context(), l, p.Day))
 	must(nil, n.views.CatchUp(t.Context()))
 	must(nil, errors.Join(a.signOnce(t.Context(), n), n.close()))
-	return dir, p.day
+	return dir, p.Day
 }

@@ -68,7 +68,7 @@ func (c initCmd) Run(a *app) (err error) {
 		return err
 	}
 	id := domain.PersonID(c.AdminID)
-	command := func(what string) commands.Command { return systemCommand("init", what, c.AdminID) }
+	command := func(what string) commands.Command { return commands.System("init", what, c.AdminID) }
 	if _, err := n.ledger.RegisterPerson(a.ctx, command("person"), domain.PersonRegistered{Person: id, Name: c.Admin}); err != nil {
 		return err
 	}

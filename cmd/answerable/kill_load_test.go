@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
@@ -41,9 +42,9 @@ func TestKilledLedgerKeepsWhatItAcknowledged(t *testing.T) {
 	if err := os.Mkdir(founded, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p := morning(t, province{regime: "bench", units: ledgerUnits})
+	p := morning(t, province.Province{Regime: "bench", Units: ledgerUnits})
 	withNode(t, founded, func(n *node) error {
-		return errors.Join(p.setUp(t.Context(), n.ledger, time.Now), p.open(t.Context(), n.ledger, p.day), n.views.CatchUp(t.Context()))
+		return errors.Join(p.SetUp(t.Context(), n.ledger, time.Now), p.Open(t.Context(), n.ledger, p.Day), n.views.CatchUp(t.Context()))
 	})
 	for place := range ledgerPlaces {
 		t.Run(fmt.Sprint(place), func(t *testing.T) {
@@ -51,7 +52,7 @@ func TestKilledLedgerKeepsWhatItAcknowledged(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))
-			k := killed{dir: filepath.Join(t.TempDir(), "ledger"), day: p.day, seen: map[uuid.UUID]bool{}}
+			k := killed{dir: filepath.Join(t.TempDir(), "ledger"), day: p.Day, seen: map[uuid.UUID]bool{}}
 			if err := copyDir(founded, k.dir); err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +181,7 @@ func workForEver() {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
-	p := province{regime: "bench", units: ledgerUnits}
+	p := province.Province{Regime: "bench", Units: ledgerUnits}
 	n, err := (&app{ctx: ctx, logger: zap.NewNop(), now: time.Now}).openNode(ctx, os.Args[1], time.Now)
 	if err != nil {
 		fail(err)
@@ -190,7 +191,7 @@ func workForEver() {
 	for range 16 {
 		go func() {
 			for {
-				r, err := p.anyAct(ctx, n.ledger, p.key(rand.IntN(p.units), domain.Date(os.Args[2])))
+				r, err := anyAct(ctx, n.ledger, p, p.Key(rand.IntN(p.Units), domain.Date(os.Args[2])))
 				var refusal *domain.Error // another caller was faster with the same report
 				if err != nil && !errors.As(err, &refusal) {
 					fail(err)
@@ -207,19 +208,19 @@ func workForEver() {
 }
 
 // anyAct does what may come next in a report's life.
-func (p province) anyAct(ctx context.Context, l *commands.Ledger, key domain.ReportKey) (commands.Result, error) {
+func anyAct(ctx context.Context, l *commands.Ledger, p province.Province, key domain.ReportKey) (commands.Result, error) {
 	report, err := l.Report(ctx, key)
 	if err != nil {
 		return commands.Result{}, err
 	}
-	c := commands.Command{ID: uuid.New(), Actor: provinceFiler, Channel: domain.ChannelAPI}
-	f := commands.Filing{Key: key, Figures: p.figures(1, len(report.Versions)), Note: "Số liệu giả lập."}
+	c := commands.Command{ID: uuid.New(), Actor: province.Filer, Channel: domain.ChannelAPI}
+	f := commands.Filing{Key: key, Figures: p.Figures(1, len(report.Versions)), Note: "Số liệu giả lập."}
 	v, filed := report.Newest()
 	switch {
 	case !filed:
 		return l.SubmitReport(ctx, c, f)
 	case !report.Signed() && rand.IntN(2) == 0:
-		c.Actor = provinceHead
+		c.Actor = province.Head
 		return l.SignOff(ctx, c, key, domain.SigningAttempt{Version: v.Number, Digest: v.Digest})
 	}
 	return l.CorrectReport(ctx, c, commands.Replacement{Filing: f, Replaces: v.Number, Correction: domain.CorrectionContent, Reason: "Đếm lại."})

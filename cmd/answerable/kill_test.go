@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 )
@@ -80,8 +81,8 @@ func TestKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 }
 
 // killProvince makes a ledger whose day is open now, wherever the test runs: the zone is one in which it is morning.
-func killProvince(t *testing.T, dir string) (province, string) {
-	p := morning(t, province{regime: "bench", units: 2000})
+func killProvince(t *testing.T, dir string) (province.Province, string) {
+	p := morning(t, province.Province{Regime: "bench", Units: 2000})
 	place := evidencePlace{dir: dir, evidenceConfig: evidenceConfig{Origin: demoOrigin, Guard: filepath.Join("guard", guardFile), Policy: policyFile, Demo: true}}
 	if err := place.create(); err != nil {
 		t.Fatal(err)
@@ -91,10 +92,10 @@ func killProvince(t *testing.T, dir string) (province, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.setUp(t.Context(), n.ledger, time.Now); err != nil {
+	if err := p.SetUp(t.Context(), n.ledger, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.open(t.Context(), n.ledger, p.day); err != nil {
+	if err := p.Open(t.Context(), n.ledger, p.Day); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(a.signOnce(t.Context(), n), n.close()); err != nil {
@@ -104,7 +105,7 @@ func killProvince(t *testing.T, dir string) (province, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, _, err := state.CreateToken(t.Context(), appstate.NewToken{Person: provinceFiler, Scope: appstate.ScopeWrite})
+	secret, _, err := state.CreateToken(t.Context(), appstate.NewToken{Person: province.Filer, Scope: appstate.ScopeWrite})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,23 +116,23 @@ func killProvince(t *testing.T, dir string) (province, string) {
 }
 
 // morning gives a province a zone in which the day is young, wherever and whenever the test runs.
-func morning(t *testing.T, p province) province {
+func morning(t *testing.T, p province.Province) province.Province {
 	t.Helper()
 	now := time.Now().UTC()
 	offset := 8 - now.Hour() // Etc/GMT-8 is eight hours ahead of UTC
 	if offset < -12 {
 		offset += 24
 	}
-	p.zone = fmt.Sprintf("Etc/GMT%+d", -offset)
+	p.Zone = fmt.Sprintf("Etc/GMT%+d", -offset)
 	if offset == 0 {
-		p.zone = "Etc/GMT"
+		p.Zone = "Etc/GMT"
 	}
-	location, err := time.LoadLocation(p.zone)
+	location, err := time.LoadLocation(p.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.day = domain.DateAt(now, location)
-	p.last = p.day
+	p.Day = domain.DateAt(now, location)
+	p.Last = p.Day
 	return p
 }
 
@@ -214,7 +215,7 @@ func (s *said) String() string {
 
 // load files reports of units from first on until the server is killed, and returns the ids of the events it acknowledged
 // and how many units were used. A unit whose answer was lost is not tried again: it may or may not be there.
-func (s *serverProcess) load(t *testing.T, p province, secret string, first int, pause time.Duration) (map[string]int, int) {
+func (s *serverProcess) load(t *testing.T, p province.Province, secret string, first int, pause time.Duration) (map[string]int, int) {
 	t.Helper()
 	var mu sync.Mutex
 	got := map[string]int{}
@@ -233,7 +234,7 @@ func (s *serverProcess) load(t *testing.T, p province, secret string, first int,
 				unit := first + used
 				used++
 				mu.Unlock()
-				if unit >= p.units {
+				if unit >= p.Units {
 					once.Do(func() { close(begun) })
 					return
 				}
@@ -265,9 +266,9 @@ func (s *serverProcess) load(t *testing.T, p province, secret string, first int,
 	return got, used
 }
 
-func (s *serverProcess) file(ctx context.Context, client *http.Client, p province, secret string, unit int) ([]string, error) {
-	url := fmt.Sprintf("http://%s/v1/regimes/%s/reports/commune/%s/%s", s.address, p.regime, p.unit(unit), p.day)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(p.body(unit, 0)))
+func (s *serverProcess) file(ctx context.Context, client *http.Client, p province.Province, secret string, unit int) ([]string, error) {
+	url := fmt.Sprintf("http://%s/v1/regimes/%s/reports/commune/%s/%s", s.address, p.Regime, p.Unit(unit), p.Day)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(p.Body(unit, 0)))
 	if err != nil {
 		return nil, err
 	}

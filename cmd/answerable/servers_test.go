@@ -23,6 +23,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/bench/province"
+	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/esdb/esdbtest"
@@ -39,7 +41,7 @@ type farm struct {
 	env      []string
 	data     string // the directory with the keys
 	app      *app
-	province province
+	province province.Province
 	secret   string // of a filer's token
 	admin    string // of the administrator's
 }
@@ -69,15 +71,15 @@ func newFarmOn(t *testing.T, database *pgtest.Server) *farm {
 	}
 	f.admin = made.Token
 
-	f.province = morning(t, province{regime: "bench", units: 40})
+	f.province = morning(t, province.Province{Regime: "bench", Units: 40})
 	f.as(t, time.Now, func(ctx context.Context, n *node) error {
-		return errors.Join(f.province.setUp(ctx, n.ledger, time.Now), f.province.open(ctx, n.ledger, f.province.day))
+		return errors.Join(f.province.SetUp(ctx, n.ledger, time.Now), f.province.Open(ctx, n.ledger, f.province.Day))
 	})
 	state, err := f.app.openState(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.secret, _, err = state.CreateToken(t.Context(), appstate.NewToken{Person: provinceFiler, Scope: appstate.ScopeWrite})
+	f.secret, _, err = state.CreateToken(t.Context(), appstate.NewToken{Person: province.Filer, Scope: appstate.ScopeWrite})
 	if err = errors.Join(err, state.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -162,21 +164,21 @@ func (f *farm) keys(t *testing.T) string {
 func (f *farm) yesterday(t *testing.T, id domain.RegimeID) (domain.RegimeID, domain.Date) {
 	t.Helper()
 	p := f.province
-	p.regime, p.zone, p.day = id, "Etc/UTC", domain.DateAt(time.Now().Add(-24*time.Hour), time.UTC)
-	p.last = p.day
-	midnight, err := time.Parse(time.DateOnly, string(p.day))
+	p.Regime, p.Zone, p.Day = id, "Etc/UTC", domain.DateAt(time.Now().Add(-24*time.Hour), time.UTC)
+	p.Last = p.Day
+	midnight, err := time.Parse(time.DateOnly, string(p.Day))
 	if err != nil {
 		t.Fatal(err)
 	}
 	then := func() time.Time { return midnight.Add(time.Hour) }
 	f.as(t, then, func(ctx context.Context, n *node) error {
-		if _, err := n.ledger.IssueRegime(ctx, systemCommand("issue", string(id)), id, p.rules()); err != nil {
+		if _, err := n.ledger.IssueRegime(ctx, commands.System("issue", string(id)), id, p.Rules()); err != nil {
 			return err
 		}
-		_, err := n.ledger.OpenDay(ctx, systemCommand("open", string(id)), id, p.day)
+		_, err := n.ledger.OpenDay(ctx, commands.System("open", string(id)), id, p.Day)
 		return err
 	})
-	return p.regime, p.day
+	return p.Regime, p.Day
 }
 
 // patience is how long anything is waited for: the machine may be busy with much else.
@@ -301,7 +303,7 @@ func (f *farm) sound(t *testing.T, units int) {
 		})
 	})
 	for i := range units {
-		if stream := f.province.key(i, f.province.day).Stream(); submitted[stream] != 1 {
+		if stream := f.province.Key(i, f.province.Day).Stream(); submitted[stream] != 1 {
 			t.Errorf("unit %d's report is there %d times", i, submitted[stream])
 		}
 	}

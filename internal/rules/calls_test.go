@@ -42,7 +42,6 @@ var waits = exceptions{
 // chance: what is random cannot be replayed.
 var chance = exceptions{
 	"bench/*.go":                         "seeded load",
-	"cmd/answerable/bench*.go":           "seeded load",
 	"domain/domaintest/world.go":         "seeded, so that a history can be had again",
 	"eventlog/esdb/supervisor.go":        "spreads reconnections",
 	"examples/binhduong-2021/figures.go": "seeded: two demonstrations with one seed are the same",

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -16,9 +16,9 @@ import (
 	"github.com/answerable-ledger/answerable/eventlog/sqlite"
 )
 
-// appendResult compares the log with a loop that does nothing but write and sync the same bytes, groups like the log's
+// Append compares the log with a loop that does nothing but write and sync the same bytes, groups like the log's
 // included.
-type appendResult struct {
+type Append struct {
 	Callers       int     `json:"callers"`
 	PerSecond     float64 `json:"per_second"`
 	BarePerSecond float64 `json:"bare_per_second"`
@@ -28,15 +28,15 @@ type appendResult struct {
 	BareP99ms     float64 `json:"bare_p99_ms"`
 }
 
-func (c benchCmd) appends(a *app, dir string) ([]appendResult, error) {
-	var out []appendResult
+func (r *run) appends(dir string) ([]Append, error) {
+	var out []Append
 	data, meta := reportBytes()
 	for _, callers := range []struct{ n, wanted int }{{1, 70}, {16, 40}, {256, 15}} {
 		var rates, bares, shares []float64
 		var slow, bareSlow []time.Duration
-		for round := range c.Rounds {
+		for round := range r.Rounds {
 			path := filepath.Join(dir, fmt.Sprintf("append-%d-%d", callers.n, round))
-			bare, took, err := c.bareAppends(path+".bare", callers.n, len(data)+len(meta)+120)
+			bare, took, err := r.bareAppends(path+".bare", callers.n, len(data)+len(meta)+120)
 			if err != nil {
 				return nil, err
 			}
@@ -45,9 +45,9 @@ func (c benchCmd) appends(a *app, dir string) ([]appendResult, error) {
 			if err != nil {
 				return nil, err
 			}
-			rate, took, err := callFor(callers.n, c.During, func(i int64) error {
+			rate, took, err := callFor(callers.n, r.During, func(i int64) error {
 				id := uuid.NewSHA1(uuid.NameSpaceURL, fmt.Append(nil, i))
-				_, err := log.Append(a.ctx, fmt.Sprintf("report-bluezone.commune.%07d.20210208", i), eventlog.NoStream,
+				_, err := log.Append(r.ctx, fmt.Sprintf("report-bluezone.commune.%07d.20210208", i), eventlog.NoStream,
 					[]eventlog.Proposed{{ID: id, Kind: "ReportSubmitted", Data: data, Meta: meta}})
 				return err
 			})
@@ -63,7 +63,7 @@ func (c benchCmd) appends(a *app, dir string) ([]appendResult, error) {
 				os.Remove(path + suffix)
 			}
 		}
-		out = append(out, appendResult{Callers: callers.n, PerSecond: median(rates), BarePerSecond: median(bares), Share: median(shares),
+		out = append(out, Append{Callers: callers.n, PerSecond: median(rates), BarePerSecond: median(bares), Share: median(shares),
 			WantedPercent: callers.wanted, P99ms: ms(quantile(slow, 0.5)), BareP99ms: ms(quantile(bareSlow, 0.5))})
 	}
 	return out, nil
@@ -109,7 +109,7 @@ func callFor(n int, during time.Duration, f func(i int64) error) (perSecond floa
 }
 
 // bareAppends is the limit: one goroutine writes what has gathered with one write and one fdatasync, then answers.
-func (c benchCmd) bareAppends(path string, callers, size int) (perSecond float64, took []time.Duration, err error) {
+func (r *run) bareAppends(path string, callers, size int) (perSecond float64, took []time.Duration, err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return 0, nil, err
@@ -137,7 +137,7 @@ func (c benchCmd) bareAppends(path string, callers, size int) (perSecond float64
 		}
 	}()
 	pool := sync.Pool{New: func() any { return make(chan error, 1) }}
-	perSecond, took, err = callFor(callers, c.During, func(int64) error {
+	perSecond, took, err = callFor(callers, r.During, func(int64) error {
 		done := pool.Get().(chan error)
 		defer pool.Put(done)
 		queue <- done

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"compress/gzip"
@@ -7,20 +7,21 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/answerable-ledger/answerable/accounts"
 	"github.com/answerable-ledger/answerable/api/web"
 	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
-// pageResult is one page at the full size of the log, asked for over a socket by a person who is signed in.
-type pageResult struct {
+// Page is one page at the full size of the log, asked for over a socket by a person who is signed in.
+type Page struct {
 	Page       string  `json:"page"`
 	Events     int64   `json:"events"`
 	P50ms      float64 `json:"first_byte_p50_ms"`
@@ -35,8 +36,8 @@ const gridDays = 45
 
 // pages measures the grid of the units of one district, as known now, at each deadline and at each synthesis, and the searches,
 // and weighs the other pages of an inspector.
-func (a *app) pages(n *node, p province, last domain.Date, days int, events int64) (_ []pageResult, err error) {
-	state, err := appstate.Open(a.ctx, filepath.Join(n.dir, stateFile), appstate.Options{Clock: n.now, Logger: a.logger})
+func (r *run) pages(n *node, p province.Province, last domain.Date, days int, events int64) (_ []Page, err error) {
+	state, err := appstate.Open(r.ctx, filepath.Join(n.dir, stateFile), appstate.Options{Clock: n.now, Logger: r.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +46,12 @@ func (a *app) pages(n *node, p province, last domain.Date, days int, events int6
 	if err != nil {
 		return nil, err
 	}
-	site := siteOf("", listener)
+	site := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port) // by its name: cookies and passwords need one
 	who, err := accounts.New(n.ledger, state, accounts.Options{Origin: site, Name: "bench", Clock: n.now})
 	if err != nil {
 		return nil, err
 	}
-	handler, err := web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: a.logger, Log: n.log, Next: http.NotFoundHandler()})
+	handler, err := web.New(web.Config{Ledger: n.ledger, Views: n.views, Registry: n.registry, Accounts: who, State: state, Clock: n.now, Logger: r.Logger, Log: n.log, Next: http.NotFoundHandler()})
 	if err != nil {
 		return nil, err
 	}
@@ -64,21 +65,21 @@ func (a *app) pages(n *node, p province, last domain.Date, days int, events int6
 		}
 		err = errors.Join(err, e)
 	}()
-	client, err := a.benchInspector(n, state, site)
+	client, err := province.SignIn(r.ctx, n.ledger, state, n.now, site)
 	if err != nil {
 		return nil, err
 	}
-	first := max(p.day, last.AddDays(1-gridDays))
+	first := max(p.Day, last.AddDays(1-gridDays))
 	span := url.Values{"from": {string(first)}, "to": {string(last)}}.Encode()
-	week := url.Values{"from": {string(max(p.day, last.AddDays(-6)))}, "to": {string(last)}}.Encode()
-	var out []pageResult
+	week := url.Values{"from": {string(max(p.Day, last.AddDays(-6)))}, "to": {string(last)}}.Encode()
+	var out []Page
 	for _, x := range []struct {
 		name, path string
 		wanted     int
 	}{
-		{fmt.Sprintf("grid of %d units by %d days", min(p.units, 100), min(days, gridDays)), "/grid?unit=" + string(p.district(0)) + "&" + span, 100},
-		{"the same as known at the deadlines", "/grid?known=deadline&unit=" + string(p.district(0)) + "&" + span, 100},
-		{"the same as known at the syntheses", "/grid?known=synthesis&unit=" + string(p.district(0)) + "&" + span, 100},
+		{fmt.Sprintf("grid of %d units by %d days", min(p.Units, 100), min(days, gridDays)), "/grid?unit=" + string(p.District(0)) + "&" + span, 100},
+		{"the same as known at the deadlines", "/grid?known=deadline&unit=" + string(p.District(0)) + "&" + span, 100},
+		{"the same as known at the syntheses", "/grid?known=synthesis&unit=" + string(p.District(0)) + "&" + span, 100},
 		{"search: changed after the deadline, a week", "/search?what=changed&" + week, 100},
 		{"search: signed by a deputy, a week", "/search?what=deputy&" + week, 100},
 		{"search: the head changed, a week", "/search?what=head_changed&" + week, 100},
@@ -86,22 +87,22 @@ func (a *app) pages(n *node, p province, last domain.Date, days int, events int6
 		{"breaches", "/judgements?" + span, 0},
 		{"synthesis", "/totals?date=" + string(last), 0},
 		{"target progress", "/progress?date=" + string(last), 0},
-		{"a unit's report", "/reports/" + string(p.district(0)) + "/" + string(last), 0},
+		{"a unit's report", "/reports/" + string(p.District(0)) + "/" + string(last), 0},
 		{"organisation", "/organisation", 0},
 	} {
-		r := pageResult{Page: x.name, Events: events, WantedMs: x.wanted}
+		one := Page{Page: x.name, Events: events, WantedMs: x.wanted}
 		var took []time.Duration
 		for i := range 33 {
 			d, plain, packed, err := fetchPage(client, site+x.path)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", x.path, err)
 			}
-			if r.Bytes, r.Compressed = plain, packed; i >= 3 { // the first ones read from the disk
+			if one.Bytes, one.Compressed = plain, packed; i >= 3 { // the first ones read from the disk
 				took = append(took, d)
 			}
 		}
-		r.P50ms, r.P99ms = ms(quantile(took, 0.5)), ms(quantile(took, 0.99))
-		out = append(out, r)
+		one.P50ms, one.P99ms = ms(quantile(took, 0.5)), ms(quantile(took, 0.99))
+		out = append(out, one)
 	}
 	return out, nil
 }
@@ -137,48 +138,4 @@ func fetchPage(client *http.Client, address string) (firstByte time.Duration, pl
 		}
 	}
 	return firstByte, len(body), packed, nil
-}
-
-// benchInspector signs a person in as everybody does who was just let in: by a link, and a password.
-func (a *app) benchInspector(n *node, state *appstate.State, site string) (*http.Client, error) {
-	const person, password = domain.PersonID("bench_inspector"), "mưa rơi trên mái tôn cũ"
-	if _, err := n.ledger.RegisterPerson(a.ctx, systemCommand("bench", "person"), domain.PersonRegistered{Person: person, Name: string(person), Synthetic: true}); err != nil {
-		return nil, err
-	}
-	if _, err := n.ledger.GrantRole(a.ctx, systemCommand("bench", "role"), person, domain.RoleInspector, "", n.now(), nil); err != nil {
-		return nil, err
-	}
-	secret, _, err := accounts.IssueLocalLink(a.ctx, n.ledger, state, n.now(), person)
-	if err != nil {
-		return nil, err
-	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, err
-	}
-	client := &http.Client{Jar: jar, Timeout: time.Minute}
-	for _, step := range []struct {
-		path string
-		form url.Values
-	}{
-		{"/link", url.Values{"secret": {secret}}}, {"/enrol/password", url.Values{"password": {password}}}, {"/signin", url.Values{"name": {string(person)}, "password": {password}}},
-	} {
-		r, err := http.NewRequest(http.MethodPost, site+step.path, strings.NewReader(step.form.Encode()))
-		if err != nil {
-			return nil, err
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", site)
-		answer, err := client.Do(r)
-		if err != nil {
-			return nil, err
-		}
-		if err := answer.Body.Close(); err != nil {
-			return nil, err
-		}
-		if answer.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("%s: %s", step.path, answer.Status)
-		}
-	}
-	return client, nil
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -10,12 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/projections"
 )
 
-// engineResult is what readers and writers notice of the views on one engine, on a log of many events.
-type engineResult struct {
+// Engine is what readers and writers notice of the views on one engine, on a log of many events.
+type Engine struct {
 	Engine  string  `json:"engine"`
 	Events  int64   `json:"events"`
 	Quiet   float64 `json:"reads_quiet_p99_ms"`   // at readsPerSecond, while nothing else goes on
@@ -39,50 +40,48 @@ const (
 
 // engines measures the views of the embedded default, and of PostgreSQL where the settings name a database. The log is the
 // embedded one: what is measured is the views.
-func (c benchCmd) engines(a *app, dir string) (out []engineResult, err error) {
+func (r *run) engines(dir string) (out []Engine, err error) {
 	dir = filepath.Join(dir, "engines")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	clock := &simulatedClock{}
-	clock.set(time.Date(2020, 1, 1, 1, 0, 0, 0, time.UTC))
-	n, err := a.openNode(a.ctx, dir, clock.now)
+	clock := newClock()
+	n, err := r.openNode(dir, clock.now)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	units := max(50, min(11000, c.Events/90))
-	p := province{regime: "bench", units: units, zone: "Asia/Ho_Chi_Minh", day: "2020-01-01", last: "2029-12-01"}
-	if err := p.setUp(a.ctx, n.ledger, clock.now); err != nil {
+	units := max(50, min(11000, r.Events/90))
+	p := province.Province{Regime: "bench", Units: units, Zone: "Asia/Ho_Chi_Minh", Day: "2020-01-01", Last: "2029-12-01"}
+	if err := p.SetUp(r.ctx, n.ledger, clock.now); err != nil {
 		return nil, err
 	}
-	r := &engineRun{benchCmd: c, app: a, node: n, clock: clock, province: p}
-	progress := a.progress("events for the engines", int64(c.Events))
-	for events := 0; events < c.Events; events += 2*units + 1 {
-		if err := r.day(n.log, units); err != nil {
+	e := &engineRun{run: r, node: n, clock: clock, province: p}
+	at, done := r.Progress("events for the engines", int64(r.Events))
+	for events := 0; events < r.Events; events += 2*units + 1 {
+		if err := e.day(n.log, units); err != nil {
 			return nil, err
 		}
-		progress.at(int64(events))
+		at(int64(events))
 	}
-	progress.done()
-	embedded, err := r.measure("embedded", n.views)
+	done()
+	embedded, err := e.measure("embedded", n.views)
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
 	out = append(out, embedded)
-	place, _ := a.settings.at(postgresURLKey, "")
-	if place == "" {
+	if r.Postgres == "" {
 		return out, nil
 	}
-	v, err := projections.Open(a.ctx, projections.Config{Path: place, Log: n.log, Registry: n.registry, Logger: a.logger, Clock: clock.now})
+	v, err := projections.Open(r.ctx, projections.Config{Path: r.Postgres, Log: n.log, Registry: n.registry, Logger: r.Logger, Clock: clock.now})
 	if err == nil && !v.Position().IsZero() {
-		err = usagef("%s holds views already: name an empty database", hidePassword(place))
+		err = ErrHoldsViews
 	}
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL: %w", err)
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
-	onServer, err := r.measure("PostgreSQL", v)
+	onServer, err := e.measure("PostgreSQL", v)
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL: %w", err)
 	}
@@ -91,28 +90,28 @@ func (c benchCmd) engines(a *app, dir string) (out []engineResult, err error) {
 
 // engineRun is a log on which engines are measured.
 type engineRun struct {
-	benchCmd
-	*app
+	*run
 	*node
-	clock    *simulatedClock
-	province province
+	clock    *clock
+	province province.Province
 	days     int
 }
 
 // day records one more day of some units through a log.
 func (r *engineRun) day(log eventlog.Log, units int) error {
-	day := r.province.day.AddDays(r.days)
-	opens, err := r.openBenchDay(r.ctx, r.clock, r.province, day)
+	day := r.province.Day.AddDays(r.days)
+	opens, err := r.openDay(r.ctx, r.clock, r.province, day)
 	if err != nil {
 		return err
 	}
-	through := &node{log: log}
-	err = through.benchReports(r.ctx, r.clock, r.province, day, opens, r.days, units)
+	through, few := &node{log: log}, r.province
+	few.Units = units
+	err = through.report(r.ctx, r.clock, few, day, opens, r.days)
 	r.days++
 	return err
 }
 
-func (r *engineRun) measure(engine string, v *projections.Views) (x engineResult, err error) {
+func (r *engineRun) measure(engine string, v *projections.Views) (x Engine, err error) {
 	ctx := r.ctx
 	if err := v.CatchUp(ctx); err != nil {
 		return x, err
@@ -121,8 +120,8 @@ func (r *engineRun) measure(engine string, v *projections.Views) (x engineResult
 	if err != nil {
 		return x, err
 	}
-	x = engineResult{Engine: engine, Events: int64(head.Commit)}
-	quiet, err := r.readDuring(v, func() error { return waitUntil(ctx, time.Now().Add(max(r.During, time.Second))) })
+	x = Engine{Engine: engine, Events: int64(head.Commit)}
+	quiet, err := r.readDuring(v, func() error { return wait(ctx, max(r.During, time.Second)) })
 	if err != nil {
 		return x, err
 	}
@@ -177,20 +176,20 @@ func (r *engineRun) readDuring(v *projections.Views, do func() error) (took []ti
 
 // ask is one of three questions about a unit and a day.
 func (r *engineRun) ask(ctx context.Context, v *projections.Views, chance *rand.Rand) (err error) {
-	u, d := r.province.unit(chance.IntN(r.province.units)), r.province.day.AddDays(chance.IntN(r.days))
+	u, d := r.province.Unit(chance.IntN(r.province.Units)), r.province.Day.AddDays(chance.IntN(r.days))
 	switch chance.IntN(3) {
 	case 0:
-		_, err = v.History(ctx, projections.HistoryQuery{Regime: r.province.regime, Unit: u, Date: d})
+		_, err = v.History(ctx, projections.HistoryQuery{Regime: r.province.Regime, Unit: u, Date: d})
 	case 1:
-		_, err = v.Answer(ctx, projections.AnswerQuery{Regime: r.province.regime, Unit: u, From: d, To: d})
+		_, err = v.Answer(ctx, projections.AnswerQuery{Regime: r.province.Regime, Unit: u, From: d, To: d})
 	default:
-		_, err = v.Compliance(ctx, projections.ComplianceQuery{Regime: r.province.regime, Unit: u, From: d, To: d})
+		_, err = v.Compliance(ctx, projections.ComplianceQuery{Regime: r.province.Regime, Unit: u, From: d, To: d})
 	}
 	return err
 }
 
 // lag records a day at a rate while the views follow, and takes how long each event is in the log and not in the views.
-func (r *engineRun) lag(v *projections.Views, x *engineResult) (err error) {
+func (r *engineRun) lag(v *projections.Views, x *Engine) (err error) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	ended, leads := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -216,7 +215,7 @@ func (r *engineRun) lag(v *projections.Views, x *engineResult) (err error) {
 	defer tick.Stop()
 	log := &pacedLog{Log: r.log, tick: tick.C, views: v}
 	began := time.Now()
-	if err := r.day(log, min(r.province.units, int(5*max(r.During, time.Second)/time.Second)*lagPerSecond/eventsEach)); err != nil {
+	if err := r.day(log, min(r.province.Units, int(5*max(r.During, time.Second)/time.Second)*lagPerSecond/eventsEach)); err != nil {
 		return err
 	}
 	written := time.Since(began)

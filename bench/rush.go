@@ -1,8 +1,7 @@
-package main
+package bench
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,15 +14,17 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/api"
 	"github.com/answerable-ledger/answerable/appstate"
+	"github.com/answerable-ledger/answerable/bench/province"
 	"github.com/answerable-ledger/answerable/domain"
 )
 
-// rushResult is the last minute before a deadline: one report of every unit, validated, recorded durably and answered,
+// Rush is the last minute before a deadline: one report of every unit, validated, recorded durably and answered,
 // beside the same requests to a handler that only reads them and answers.
-type rushResult struct {
+type Rush struct {
 	Units           int     `json:"units"`
 	Connections     int     `json:"connections"`
 	Seconds         float64 `json:"seconds"`
@@ -38,27 +39,27 @@ type rushResult struct {
 
 // rush measures the two in turn. The clock of the ledger is set so that the whole rush lies before the deadline: a
 // report judged late would have been judged by when it left a queue.
-func (c benchCmd) rush(a *app, dir string) (*rushResult, error) {
-	r := &rushResult{Units: c.Units, Connections: c.Callers}
+func (r *run) rush(dir string) (*Rush, error) {
+	x := &Rush{Units: r.Units, Connections: r.Callers}
 	var seconds, trivials, times, p50, p99, trivialP99 []float64
-	for round := range c.Rounds {
-		trivial, took, err := c.trivialRush()
+	for round := range r.Rounds {
+		trivial, took, err := r.trivialRush()
 		if err != nil {
 			return nil, err
 		}
 		trivials, trivialP99 = append(trivials, trivial), append(trivialP99, ms(quantile(took, 0.99)))
-		full, took, err := c.fullRush(a, filepath.Join(dir, "rush-"+strconv.Itoa(round)), r)
+		full, took, err := r.fullRush(filepath.Join(dir, "rush-"+strconv.Itoa(round)), x)
 		if err != nil {
 			return nil, err
 		}
 		seconds, times = append(seconds, full), append(times, full/trivial)
 		p50, p99 = append(p50, ms(quantile(took, 0.5))), append(p99, ms(quantile(took, 0.99)))
 	}
-	r.Seconds, r.TrivialSeconds, r.Times, r.P50ms, r.P99ms, r.TrivialP99ms = median(seconds), median(trivials), median(times), median(p50), median(p99), median(trivialP99)
-	return r, nil
+	x.Seconds, x.TrivialSeconds, x.Times, x.P50ms, x.P99ms, x.TrivialP99ms = median(seconds), median(trivials), median(times), median(p50), median(p99), median(trivialP99)
+	return x, nil
 }
 
-func (c benchCmd) trivialRush() (float64, []time.Duration, error) {
+func (r *run) trivialRush() (float64, []time.Duration, error) {
 	answer := bytes.Repeat([]byte(" "), 600)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) //nolint:errcheck // a limit, not a service
@@ -66,66 +67,63 @@ func (c benchCmd) trivialRush() (float64, []time.Duration, error) {
 		w.WriteHeader(http.StatusCreated)
 		w.Write(answer) //nolint:errcheck // the client counts
 	})
-	return c.flood(nil, handler, province{regime: "bench", units: c.Units}, "", "2021-02-08", func(int, time.Time, []byte) error { return nil })
+	return r.flood(handler, province.Province{Regime: "bench", Units: r.Units}, "", "2021-02-08", func(int, time.Time, []byte) error { return nil })
 }
 
-func (c benchCmd) fullRush(a *app, dir string, r *rushResult) (_ float64, _ []time.Duration, err error) {
+func (r *run) fullRush(dir string, x *Rush) (_ float64, _ []time.Duration, err error) {
 	began := time.Now()
 	base := time.Date(2021, 2, 8, 3, 0, 0, 0, time.UTC)
 	now := func() time.Time { return base.Add(time.Since(began)) }
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, nil, err
 	}
-	n, err := a.openNode(a.ctx, dir, now)
+	n, err := r.openNode(dir, now)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, n.close(), os.RemoveAll(dir)) }()
-	p := province{regime: "bench", units: c.Units, zone: "Asia/Ho_Chi_Minh", day: "2021-02-08", last: "2021-02-08"}
-	if err := p.setUp(a.ctx, n.ledger, now); err != nil {
+	p := province.Province{Regime: "bench", Units: r.Units, Zone: "Asia/Ho_Chi_Minh", Day: "2021-02-08", Last: "2021-02-08"}
+	if err := p.SetUp(r.ctx, n.ledger, now); err != nil {
 		return 0, nil, err
 	}
-	if err := p.open(a.ctx, n.ledger, p.day); err != nil {
+	if err := p.Open(r.ctx, n.ledger, p.Day); err != nil {
 		return 0, nil, err
 	}
-	state, err := appstate.Open(a.ctx, filepath.Join(dir, stateFile), appstate.Options{Clock: now, Logger: a.logger})
+	state, err := appstate.Open(r.ctx, filepath.Join(dir, stateFile), appstate.Options{Clock: now, Logger: r.Logger})
 	if err != nil {
 		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, state.Close()) }()
-	secret, _, err := state.CreateToken(a.ctx, appstate.NewToken{Person: provinceFiler, Scope: appstate.ScopeWrite})
+	secret, _, err := state.CreateToken(r.ctx, appstate.NewToken{Person: province.Filer, Scope: appstate.ScopeWrite})
 	if err != nil {
 		return 0, nil, err
 	}
 	handler, err := api.New(api.Config{Ledger: n.ledger, Views: n.views, Log: n.log, Registry: n.registry, State: state, Clock: now,
-		Logger: a.logger, Metrics: n.metrics, Version: "bench"})
+		Logger: r.Logger, Metrics: n.metrics, Version: "bench"})
 	if err != nil {
 		return 0, nil, err
 	}
-	stop, err := n.follow(a.ctx) // the views keep up meanwhile, as they do in production
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := n.catchUp(a.ctx); err != nil {
+	stop := n.follow(r.ctx) // the views keep up meanwhile, as they do in production
+	if err := n.catchUp(r.ctx); err != nil {
 		return 0, nil, errors.Join(err, stop())
 	}
 	var mu sync.Mutex
-	seconds, took, err := c.flood(a, handler, p, secret, p.day, func(i int, sent time.Time, body []byte) error {
-		var x struct {
+	seconds, took, err := r.flood(handler, p, secret, p.Day, func(i int, sent time.Time, body []byte) error {
+		var answer struct {
 			ReceivedAt time.Time `json:"received_at"`
 			Report     struct {
 				Timeliness domain.Timeliness `json:"timeliness"`
 			} `json:"report"`
 		}
-		if err := json.Unmarshal(body, &x); err != nil {
+		if err := json.Unmarshal(body, &answer); err != nil {
 			return fmt.Errorf("answer for unit %d: %w: %s", i, err, body)
 		}
-		lag := ms(x.ReceivedAt.Sub(base.Add(sent.Sub(began))))
+		lag := ms(answer.ReceivedAt.Sub(base.Add(sent.Sub(began))))
 		mu.Lock()
 		defer mu.Unlock()
-		r.ReceiptLagMaxMs = max(r.ReceiptLagMaxMs, lag)
-		if x.Report.Timeliness != domain.OnTime {
-			r.Late++
+		x.ReceiptLagMaxMs = max(x.ReceiptLagMaxMs, lag)
+		if answer.Report.Timeliness != domain.OnTime {
+			x.Late++
 		}
 		return nil
 	})
@@ -133,30 +131,22 @@ func (c benchCmd) fullRush(a *app, dir string, r *rushResult) (_ float64, _ []ti
 }
 
 // flood sends one report of every unit over the connections and answers with the time it took in all and each.
-func (c benchCmd) flood(a *app, handler http.Handler, p province, token string, day domain.Date, check func(i int, sent time.Time, body []byte) error) (float64, []time.Duration, error) {
+func (r *run) flood(handler http.Handler, p province.Province, token string, day domain.Date, check func(i int, sent time.Time, body []byte) error) (float64, []time.Duration, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, nil, err
 	}
-	logger, err := newLogger("error", io.Discard)
-	if err != nil {
-		return 0, nil, err
-	}
-	server := api.NewServer(handler, logger)
+	server := api.NewServer(handler, zap.NewNop())
 	go server.Serve(listener) //nolint:errcheck // ends with Close
 	defer server.Close()
-	transport := &http.Transport{MaxIdleConns: c.Callers, MaxIdleConnsPerHost: c.Callers, MaxConnsPerHost: c.Callers, DisableCompression: true}
+	transport := &http.Transport{MaxIdleConns: r.Callers, MaxIdleConnsPerHost: r.Callers, MaxConnsPerHost: r.Callers, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	ctx := context.Background()
-	if a != nil {
-		ctx = a.ctx
-	}
-	took := make([]time.Duration, p.units)
+	took := make([]time.Duration, p.Units)
 	began := time.Now()
-	err = parallel(c.Callers, p.units, func(i int) error {
-		url := fmt.Sprintf("http://%s/v1/regimes/%s/reports/commune/%s/%s", listener.Addr(), p.regime, p.unit(i), day)
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(p.body(i, 0)))
+	err = p.Each(r.Callers, func(i int) error {
+		url := fmt.Sprintf("http://%s/v1/regimes/%s/reports/commune/%s/%s", listener.Addr(), p.Regime, p.Unit(i), day)
+		request, err := http.NewRequestWithContext(r.ctx, http.MethodPost, url, bytes.NewReader(p.Body(i, 0)))
 		if err != nil {
 			return err
 		}
