@@ -2,7 +2,6 @@ package transparency
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,7 +46,7 @@ func (l Leaf) Append(b []byte) ([]byte, error) {
 		return b, fmt.Errorf("leaf of %s@%d: origin, stream, kind and event id must not be empty: %w", l.Stream, l.Revision, ErrMalformed)
 	}
 	for _, s := range [...]string{l.Origin, l.Stream, l.Kind, l.Actor} {
-		if !utf8.ValidString(s) {
+		if !isPlain(s) && !utf8.ValidString(s) {
 			return b, fmt.Errorf("leaf of %s@%d: %q is not valid UTF-8: %w", l.Stream, l.Revision, s, ErrMalformed)
 		}
 	}
@@ -103,32 +102,23 @@ func (l *Leaf) parse(s string) error {
 		return fmt.Errorf("leaf has %d bytes, the limit is %d: %w", len(s), MaxLeafBytes, ErrMalformed)
 	}
 	r := fieldReader{rest: s}
-	if !isPlain(s) {
-		if !utf8.ValidString(s) {
-			return fmt.Errorf("leaf is not valid UTF-8: %w", ErrMalformed)
-		}
-		if strings.IndexFunc(s, func(c rune) bool { return c < ' ' }) >= 0 {
-			return fmt.Errorf("leaf holds a control character: %w", ErrMalformed)
-		}
-		r.escapes = strings.IndexByte(s, '\\') >= 0
-	}
-	if v := r.next(`{"v":`); r.err == nil && v != LeafVersion {
+	if v := r.text(`{"v":"`); r.err == nil && v != LeafVersion {
 		return fmt.Errorf("leaf version %q, want %q: %w", v, LeafVersion, ErrMalformed)
 	}
-	l.Origin = r.next(`,"origin":`)
-	id := r.next(`,"event_id":`)
-	l.Stream = r.next(`,"stream":`)
-	rev := r.next(`,"rev":`)
-	l.Kind = r.next(`,"kind":`)
-	received := r.next(`,"received_at":`)
-	recorded := r.next(`,"recorded_at":`)
-	l.Actor = r.next(`,"actor":`)
-	payload := r.next(`,"payload":`)
-	meta := r.next(`,"meta":`)
+	l.Origin = r.text(`","origin":"`)
+	id := r.fixed(`","event_id":"`, 36)
+	l.Stream = r.text(`","stream":"`)
+	rev := r.text(`","rev":"`)
+	l.Kind = r.text(`","kind":"`)
+	received := r.fixed(`","received_at":"`, len(leafTime))
+	recorded := r.fixed(`","recorded_at":"`, len(leafTime))
+	l.Actor = r.text(`","actor":"`)
+	payload := r.fixed(`","payload":"`, 2*len(l.Payload))
+	meta := r.fixed(`","meta":"`, 2*len(l.Meta))
 	if r.err != nil {
 		return r.err
 	}
-	if r.rest != "}" {
+	if r.rest != `"}` {
 		return fmt.Errorf("leaf goes on with %.20q where it must end: %w", r.rest, ErrMalformed)
 	}
 	switch {
@@ -165,69 +155,105 @@ func LeafHash(leaf []byte) tlog.Hash {
 	return tlog.Hash(sum(append(append(buf[:0], 0), leaf...)))
 }
 
-// fieldReader walks over `key":"value"` pairs of known keys. The first mismatch sticks.
+// fieldReader walks over "key":"value" pairs of known keys. What it is told of a key begins with the quote that ends the
+// value before it. The first mismatch sticks.
 type fieldReader struct {
-	rest    string
-	escapes bool // there is a backslash somewhere
-	err     error
+	rest string
+	err  error
 }
 
-func (r *fieldReader) next(key string) string {
-	if r.err != nil {
+// text reads a value that ends where the next quote is.
+func (r *fieldReader) text(key string) string {
+	if !r.key(key) {
 		return ""
 	}
-	rest, ok := strings.CutPrefix(r.rest, key)
-	if !ok || rest == "" || rest[0] != '"' {
-		r.err = fmt.Errorf("leaf: want %s\"…\" at %.30q: %w", key, r.rest, ErrMalformed)
-		return ""
-	}
-	rest = rest[1:]
-	end := strings.IndexByte(rest, '"')
+	end := strings.IndexByte(r.rest, '"')
 	if end < 0 {
 		r.err = fmt.Errorf("leaf: a string does not end: %w", ErrMalformed)
 		return ""
 	}
-	value := rest[:end]
-	if r.escapes {
-		return r.escaped(rest)
+	value := r.rest[:end]
+	if !isPlain(value) {
+		return r.escaped()
 	}
-	r.rest = rest[end+1:]
+	r.rest = r.rest[end:]
 	return value
 }
 
-// isPlain reports that all bytes are ASCII, none of them a control character or a backslash: true of nearly every leaf. It
-// looks at eight bytes at a time.
+// fixed reads a value of a known length, or an empty one. Who asks for it knows every byte it may hold.
+func (r *fieldReader) fixed(key string, n int) string {
+	if !r.key(key) {
+		return ""
+	}
+	if n > len(r.rest) || r.rest[0] == '"' {
+		n = 0
+	}
+	value := r.rest[:n]
+	r.rest = r.rest[n:]
+	return value
+}
+
+func (r *fieldReader) key(key string) bool {
+	if r.err != nil {
+		return false
+	}
+	if !strings.HasPrefix(r.rest, key) {
+		r.err = fmt.Errorf("leaf: want %s…\" at %.30q: %w", key, r.rest, ErrMalformed)
+		return false
+	}
+	r.rest = r.rest[len(key):]
+	return true
+}
+
+// word is eight bytes of a string, the first of them the highest.
+func word(s string) uint64 {
+	return uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 | uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
+}
+
+// isPlain reports that all bytes are ASCII, none of them a control character or a backslash: true of nearly every string
+// of a leaf. It looks at eight bytes at a time.
 func isPlain(s string) bool {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	var bad uint64
-	for ; len(s) >= 8; s = s[8:] {
-		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	for whole := s; len(whole) >= 8; {
+		x := word(whole)
 		// A borrow out of one byte can only come from a byte that is bad itself, so the word is right even where a byte is not.
 		y := x ^ '\\'*ones
 		bad |= x | (x - ' '*ones) | (y - ones)
+		if whole = whole[8:]; 0 < len(whole) && len(whole) < 8 {
+			whole = s[len(s)-8:] // some of them once more
+		}
 	}
 	if bad&high != 0 {
 		return false
 	}
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x80 || c == '\\' {
-			return false
+	if len(s) < 8 {
+		for i := range len(s) {
+			if c := s[i]; c < ' ' || c >= 0x80 || c == '\\' {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// escaped reads a string that may hold escapes: \" \\ or \u00xx, the three Append writes, where it writes them.
-func (r *fieldReader) escaped(s string) string {
+// escaped reads a string that is not plain. It may hold escapes: \" \\ or \u00xx, the three Append writes, where it writes
+// them.
+func (r *fieldReader) escaped() string {
 	var out []byte
+	s := r.rest
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"':
-			if again := appendString(nil, string(out)); string(again) != `"`+s[:i+1] {
-				r.err = fmt.Errorf("leaf: string %q is escaped where it need not be: %w", s[:i], ErrMalformed)
+			switch again := appendString(nil, string(out)); {
+			case !utf8.Valid(out):
+				r.err = fmt.Errorf("leaf: string %q is not valid UTF-8: %w", s[:i], ErrMalformed)
+				return ""
+			case string(again) != `"`+s[:i+1]:
+				r.err = fmt.Errorf("leaf: string %q is not escaped as it must be: %w", s[:i], ErrMalformed)
 				return ""
 			}
-			r.rest = s[i+1:]
+			r.rest = s[i:]
 			return string(out)
 		case c != '\\':
 			out = append(out, c)
@@ -254,6 +280,10 @@ func (r *fieldReader) escaped(s string) string {
 func appendString(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
+	if isPlain(s) && strings.IndexByte(s, '"') < 0 {
+		b = append(b, s...)
+		return append(b, '"')
+	}
 	plain := 0
 	for i := range len(s) {
 		c := s[i]
@@ -273,69 +303,80 @@ func appendString(b []byte, s string) []byte {
 }
 
 func appendUUID(b []byte, id uuid.UUID) []byte {
-	b = hex.AppendEncode(b, id[0:4])
-	b = append(b, '-')
-	b = hex.AppendEncode(b, id[4:6])
-	b = append(b, '-')
-	b = hex.AppendEncode(b, id[6:8])
-	b = append(b, '-')
-	b = hex.AppendEncode(b, id[8:10])
-	b = append(b, '-')
-	return hex.AppendEncode(b, id[10:16])
+	var text [36]byte
+	binary.BigEndian.PutUint64(text[0:], hexDigits(binary.BigEndian.Uint32(id[0:])))
+	middle := hexDigits(binary.BigEndian.Uint32(id[4:]))
+	binary.BigEndian.PutUint32(text[9:], uint32(middle>>32))
+	binary.BigEndian.PutUint32(text[14:], uint32(middle))
+	middle = hexDigits(binary.BigEndian.Uint32(id[8:]))
+	binary.BigEndian.PutUint32(text[19:], uint32(middle>>32))
+	binary.BigEndian.PutUint32(text[24:], uint32(middle))
+	binary.BigEndian.PutUint64(text[28:], hexDigits(binary.BigEndian.Uint32(id[12:])))
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return append(b, text[:]...)
 }
 
-// appendHex is hex.AppendEncode, four bytes at a time: a leaf is for a third hexadecimal digits.
+// appendHex is hex.AppendEncode of a multiple of four bytes, four at a time: a leaf is for a third hexadecimal digits.
 func appendHex(b, src []byte) []byte {
 	for ; len(src) >= 4; src = src[4:] {
-		// Each nibble into a byte of its own, then into its digit; a to f lie 39 beyond 9.
-		x := uint64(binary.BigEndian.Uint32(src))
-		x = (x | x<<16) & 0x0000_ffff_0000_ffff
-		x = (x | x<<8) & 0x00ff_00ff_00ff_00ff
-		x = (x | x<<4) & 0x0f0f_0f0f_0f0f_0f0f
-		x += 0x3030_3030_3030_3030 + (x+0x0606_0606_0606_0606)>>4&0x0101_0101_0101_0101*39
-		b = binary.BigEndian.AppendUint64(b, x)
+		b = binary.BigEndian.AppendUint64(b, hexDigits(binary.BigEndian.Uint32(src)))
 	}
-	return hex.AppendEncode(b, src)
+	return b
+}
+
+// hexDigits gives the eight lower-case digits of a number, the first of them the highest byte.
+func hexDigits(n uint32) uint64 {
+	x := uint64(n) // each nibble into a byte of its own
+	x = (x | x<<16) & 0x0000_ffff_0000_ffff
+	x = (x | x<<8) & 0x00ff_00ff_00ff_00ff
+	x = (x | x<<4) & 0x0f0f_0f0f_0f0f_0f0f
+	return nibbleDigits(x)
+}
+
+// nibbleDigits turns nibbles, each in a byte of its own, into their digits; a to f lie 39 beyond 9.
+func nibbleDigits(x uint64) uint64 {
+	return x + 0x3030_3030_3030_3030 + (x+0x0606_0606_0606_0606)>>4&0x0101_0101_0101_0101*39
+}
+
+// hexNumber reads what hexDigits gives; ok is false for everything else.
+func hexNumber(digits uint64) (n uint32, ok bool) {
+	// Letters have the bit of 64; a is 10 and ends in 1.
+	x := (digits&0x0f0f_0f0f_0f0f_0f0f + digits>>6&0x0101_0101_0101_0101*9) & 0x0f0f_0f0f_0f0f_0f0f
+	ok = nibbleDigits(x) == digits
+	x = (x | x>>4) & 0x00ff_00ff_00ff_00ff
+	x = (x | x>>8) & 0x0000_ffff_0000_ffff
+	return uint32(x | x>>16), ok
 }
 
 // parseUUID reads the lower-case form with hyphens and no other.
 func parseUUID(id *uuid.UUID, s string) bool {
-	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
-		parseHex(id[0:4], s[0:8]) && parseHex(id[4:6], s[9:13]) && parseHex(id[6:8], s[14:18]) && parseHex(id[8:10], s[19:23]) && parseHex(id[10:16], s[24:36])
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return false
+	}
+	a, aok := hexNumber(word(s[0:]))
+	b, bok := hexNumber(word(s[9:])&^0xffff_ffff | word(s[10:])&0xffff_ffff)
+	c, cok := hexNumber(word(s[19:])&^0xffff_ffff | word(s[20:])&0xffff_ffff)
+	d, dok := hexNumber(word(s[28:]))
+	binary.BigEndian.PutUint32(id[0:], a)
+	binary.BigEndian.PutUint32(id[4:], b)
+	binary.BigEndian.PutUint32(id[8:], c)
+	binary.BigEndian.PutUint32(id[12:], d)
+	return aok && bok && cok && dok
 }
 
-// parseHex reads exactly as many lower-case digits as fill b.
+// parseHex reads exactly as many lower-case digits as fill b, a multiple of four bytes.
 func parseHex(b []byte, s string) bool {
 	if len(s) != 2*len(b) {
 		return false
 	}
-	var bad byte
-	for i := range b {
-		high, low := hexValues[s[2*i]], hexValues[s[2*i+1]]
-		bad |= high | low
-		b[i] = high<<4 | low
+	good := true
+	for ; len(b) >= 4 && len(s) >= 8; b, s = b[4:], s[8:] {
+		n, ok := hexNumber(word(s))
+		good = good && ok
+		binary.BigEndian.PutUint32(b, n)
 	}
-	return bad < 16
+	return good && len(b) == 0
 }
-
-// hexValues gives a lower-case digit's value by its byte, and 0xff for every other byte.
-const hexValues = "" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\x0a\x0b\x0c\x0d\x0e\x0f\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
-	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
 // appendTime and parseTime are written out because an audit reads two million times and a sequencer writes them: package
 // time costs more for it than hashing the leaf.
@@ -349,23 +390,21 @@ func appendTime(b []byte, t time.Time) ([]byte, error) {
 	if t.Nanosecond()%1000 != 0 {
 		return b, fmt.Errorf("%s is not a whole number of microseconds: %w", t.Format(time.RFC3339Nano), ErrMalformed)
 	}
-	b = appendDigits(b, year, 4)
-	b = appendDigits(append(b, '-'), int(month), 2)
-	b = appendDigits(append(b, '-'), day, 2)
-	b = appendDigits(append(b, 'T'), hour, 2)
-	b = appendDigits(append(b, ':'), minute, 2)
-	b = appendDigits(append(b, ':'), second, 2)
-	b = appendDigits(append(b, '.'), t.Nanosecond()/1000, 6)
-	return append(b, 'Z'), nil
-}
-
-func appendDigits(b []byte, n, width int) []byte {
-	b = append(b, "000000"[:width]...)
-	for i := len(b) - 1; n > 0; i-- {
-		b[i] = byte('0' + n%10)
-		n /= 10
-	}
-	return b
+	var text [len(leafTime)]byte
+	copy(text[:], leafTime) // for what stands between the digits
+	two := func(i, n int) { text[i], text[i+1] = byte('0'+n/10), byte('0'+n%10) }
+	micros := t.Nanosecond() / 1000
+	two(0, year/100)
+	two(2, year%100)
+	two(5, int(month))
+	two(8, day)
+	two(11, hour)
+	two(14, minute)
+	two(17, second)
+	two(20, micros/10000)
+	two(22, micros/100%100)
+	two(24, micros%100)
+	return append(b, text[:]...), nil
 }
 
 func parseTime(s string) (time.Time, error) {

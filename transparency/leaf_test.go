@@ -214,8 +214,8 @@ func TestIsPlain(t *testing.T) {
 // TestParseHex puts every byte into every place of what may stand in a leaf.
 func TestParseHex(t *testing.T) {
 	t.Parallel()
-	const good = "0123456789abcdef09af"
-	for n := 0; n <= len(good); n += 2 {
+	const good = "0123456789abcdef09af13ed"
+	for n := 0; n <= len(good); n += 8 {
 		for i := range n {
 			for c := range 256 {
 				s := []byte(good[:n])
@@ -231,12 +231,36 @@ func TestParseHex(t *testing.T) {
 	}
 }
 
+// TestParseUUID puts every byte into every place of an event's id.
+func TestParseUUID(t *testing.T) {
+	t.Parallel()
+	const good = "01234567-89ab-cdef-09af-13ed24cb5a68"
+	for i := range good {
+		for c := range 256 {
+			s := []byte(good)
+			s[i] = byte(c)
+			var got uuid.UUID
+			want, err := uuid.ParseBytes(s)
+			ok := parseUUID(&got, string(s))
+			if ok != (err == nil && want.String() == string(s)) || ok && got != want {
+				t.Fatalf("%q: %s %v, want %s %v", s, got, ok, want, err)
+			}
+			if ok && string(appendUUID(nil, got)) != string(s) {
+				t.Fatalf("%s, want %s", appendUUID(nil, got), s)
+			}
+		}
+	}
+}
+
 // TestParseTime reads every day of some centuries, and days that are none.
 func TestParseTime(t *testing.T) {
 	t.Parallel()
 	for d := time.Date(1, 1, 1, 23, 59, 58, 123456000, time.UTC); d.Year() < 2500; d = d.AddDate(0, 0, 1) {
 		if got, err := parseTime(d.Format(leafTime)); err != nil || got != d {
 			t.Fatalf("%s: %s %v", d, got, err)
+		}
+		if got, err := appendTime(nil, d); err != nil || string(got) != d.Format(leafTime) {
+			t.Fatalf("%s, want %s (%v)", got, d.Format(leafTime), err)
 		}
 		if d.Year() == 450 {
 			d = d.AddDate(1150, 0, 0)
@@ -295,7 +319,7 @@ func TestAppendHex(t *testing.T) {
 	for i := range 256 {
 		all = append(all, byte(i))
 	}
-	for n := range all {
+	for n := 0; n < len(all); n += 4 {
 		if got, want := string(appendHex([]byte("x"), all[n:])), "x"+hex.EncodeToString(all[n:]); got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
