@@ -258,6 +258,7 @@ type bundle struct {
 	tile   []byte // the log's hashes of them
 	hashes []tlog.Hash
 	leaves []Leaf
+	names  names
 	root   tlog.Hash // of a full bundle
 	err    error
 }
@@ -294,7 +295,7 @@ func (a *audit) entries(ctx context.Context) error {
 			}
 			select {
 			case jobs <- func() {
-				b := new(bundle)
+				b := &bundle{names: names{}}
 				select {
 				case b = <-free:
 				default:
@@ -347,7 +348,6 @@ func (a *audit) read(ctx context.Context, id TileID, b *bundle) {
 func (b *bundle) check() error {
 	id, raw, tile := b.id, b.raw, b.tile
 	entries, splitErr := SplitEntries(raw)
-	text := string(raw) // once: the leaves' fields are parts of it
 	at := 0
 	for i, e := range entries[:min(len(entries), id.Width)] {
 		at += 2 + len(e)
@@ -360,7 +360,7 @@ func (b *bundle) check() error {
 			return faultAt(index, fmt.Errorf("its hash is not the one the tree holds: %w", ErrProof))
 		}
 		b.leaves = b.leaves[:i+1]
-		if err := b.leaves[i].parse(text[at-len(e) : at]); err != nil {
+		if err := b.leaves[i].parse(e, b.names); err != nil {
 			b.leaves = b.leaves[:i]
 			return faultAt(index, err)
 		}

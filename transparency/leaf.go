@@ -1,6 +1,7 @@
 package transparency
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -46,7 +47,7 @@ func (l Leaf) Append(b []byte) ([]byte, error) {
 		return b, fmt.Errorf("leaf of %s@%d: origin, stream, kind and event id must not be empty: %w", l.Stream, l.Revision, ErrMalformed)
 	}
 	for _, s := range [...]string{l.Origin, l.Stream, l.Kind, l.Actor} {
-		if !isPlain(s) && !utf8.ValidString(s) {
+		if !isPlain([]byte(s)) && !utf8.ValidString(s) {
 			return b, fmt.Errorf("leaf of %s@%d: %q is not valid UTF-8: %w", l.Stream, l.Revision, s, ErrMalformed)
 		}
 	}
@@ -89,50 +90,74 @@ func (l Leaf) Append(b []byte) ([]byte, error) {
 // byte (FuzzLeaf); doing that here would double the price of an audit.
 func ParseLeaf(b []byte) (Leaf, error) {
 	var l Leaf
-	if err := l.parse(string(b)); err != nil {
+	if err := l.parse(b, nil); err != nil {
 		return Leaf{}, err
 	}
 	return l, nil
 }
 
-// parse is ParseLeaf for an audit, which keeps 256 leaves in one string and fills a slice. Whatever l was before is gone,
-// unless it fails.
-func (l *Leaf) parse(s string) error {
+// names keeps one string of each name that comes again and again in the leaves of a log. Nil keeps none.
+type names map[string]string
+
+// maxNames bounds what is kept, also of a log in which no name comes twice.
+const maxNames = 8 << 10
+
+// name is b as a string: old, or one that is kept, where they are the same.
+func (n names) name(old string, b []byte) string {
+	if old == string(b) {
+		return old
+	}
+	if s, ok := n[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if n != nil {
+		if len(n) >= maxNames {
+			clear(n)
+		}
+		n[s] = s
+	}
+	return s
+}
+
+// parse is ParseLeaf for an audit, which fills the same leaves again and again. Whatever l was before is gone, unless it
+// fails. It keeps nothing of s.
+func (l *Leaf) parse(s []byte, kept names) error {
 	if len(s) > MaxLeafBytes {
 		return fmt.Errorf("leaf has %d bytes, the limit is %d: %w", len(s), MaxLeafBytes, ErrMalformed)
 	}
 	r := fieldReader{rest: s}
-	if v := r.text(`{"v":"`); r.err == nil && v != LeafVersion {
+	if v := r.text(`{"v":"`); r.err == nil && string(v) != LeafVersion {
 		return fmt.Errorf("leaf version %q, want %q: %w", v, LeafVersion, ErrMalformed)
 	}
-	l.Origin = r.text(`","origin":"`)
+	origin := r.text(`","origin":"`)
 	id := r.fixed(`","event_id":"`, 36)
-	l.Stream = r.text(`","stream":"`)
+	stream := r.text(`","stream":"`)
 	rev := r.text(`","rev":"`)
-	l.Kind = r.text(`","kind":"`)
+	kind := r.text(`","kind":"`)
 	received := r.fixed(`","received_at":"`, len(leafTime))
 	recorded := r.fixed(`","recorded_at":"`, len(leafTime))
-	l.Actor = r.text(`","actor":"`)
+	actor := r.text(`","actor":"`)
 	payload := r.fixed(`","payload":"`, 2*len(l.Payload))
 	meta := r.fixed(`","meta":"`, 2*len(l.Meta))
 	if r.err != nil {
 		return r.err
 	}
-	if r.rest != `"}` {
+	if string(r.rest) != `"}` {
 		return fmt.Errorf("leaf goes on with %.20q where it must end: %w", r.rest, ErrMalformed)
 	}
 	switch {
-	case l.Origin == "" || l.Stream == "" || l.Kind == "":
+	case len(origin) == 0 || len(stream) == 0 || len(kind) == 0:
 		return fmt.Errorf("leaf: origin, stream and kind must not be empty: %w", ErrMalformed)
 	case !parseUUID(&l.EventID, id) || l.EventID == uuid.Nil:
 		return fmt.Errorf("leaf: event_id %q: %w", id, ErrMalformed)
 	}
 	var err error
-	if l.Revision, err = strconv.ParseUint(rev, 10, 64); err != nil || len(rev) > 1 && rev[0] == '0' {
+	if l.Revision, err = strconv.ParseUint(string(rev), 10, 64); err != nil || len(rev) > 1 && rev[0] == '0' {
 		return fmt.Errorf("leaf: rev %q: %w", rev, ErrMalformed)
 	}
 	l.ReceivedAt = time.Time{}
-	if received != "" {
+	if len(received) > 0 {
 		if l.ReceivedAt, err = parseTime(received); err != nil || l.ReceivedAt.IsZero() {
 			return fmt.Errorf("leaf: received_at %q: %w", received, ErrMalformed)
 		}
@@ -143,6 +168,8 @@ func (l *Leaf) parse(s string) error {
 	if !parseHex(l.Payload[:], payload) || !parseHex(l.Meta[:], meta) {
 		return fmt.Errorf("leaf: payload %.70q, meta %.70q: want 64 hexadecimal digits each: %w", payload, meta, ErrMalformed)
 	}
+	l.Origin, l.Stream = kept.name(l.Origin, origin), kept.name(l.Stream, stream)
+	l.Kind, l.Actor = kept.name(l.Kind, kind), kept.name(l.Actor, actor)
 	return nil
 }
 
@@ -158,19 +185,19 @@ func LeafHash(leaf []byte) tlog.Hash {
 // fieldReader walks over "key":"value" pairs of known keys. What it is told of a key begins with the quote that ends the
 // value before it. The first mismatch sticks.
 type fieldReader struct {
-	rest string
+	rest []byte
 	err  error
 }
 
 // text reads a value that ends where the next quote is.
-func (r *fieldReader) text(key string) string {
+func (r *fieldReader) text(key string) []byte {
 	if !r.key(key) {
-		return ""
+		return nil
 	}
-	end := strings.IndexByte(r.rest, '"')
+	end := bytes.IndexByte(r.rest, '"')
 	if end < 0 {
 		r.err = fmt.Errorf("leaf: a string does not end: %w", ErrMalformed)
-		return ""
+		return nil
 	}
 	value := r.rest[:end]
 	if !isPlain(value) {
@@ -181,9 +208,9 @@ func (r *fieldReader) text(key string) string {
 }
 
 // fixed reads a value of a known length, or an empty one. Who asks for it knows every byte it may hold.
-func (r *fieldReader) fixed(key string, n int) string {
+func (r *fieldReader) fixed(key string, n int) []byte {
 	if !r.key(key) {
-		return ""
+		return nil
 	}
 	if n > len(r.rest) || r.rest[0] == '"' {
 		n = 0
@@ -197,7 +224,7 @@ func (r *fieldReader) key(key string) bool {
 	if r.err != nil {
 		return false
 	}
-	if !strings.HasPrefix(r.rest, key) {
+	if len(r.rest) < len(key) || string(r.rest[:len(key)]) != key {
 		r.err = fmt.Errorf("leaf: want %s…\" at %.30q: %w", key, r.rest, ErrMalformed)
 		return false
 	}
@@ -205,18 +232,13 @@ func (r *fieldReader) key(key string) bool {
 	return true
 }
 
-// word is eight bytes of a string, the first of them the highest.
-func word(s string) uint64 {
-	return uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 | uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
-}
-
 // isPlain reports that all bytes are ASCII, none of them a control character or a backslash: true of nearly every string
 // of a leaf. It looks at eight bytes at a time.
-func isPlain(s string) bool {
+func isPlain(s []byte) bool {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	var bad uint64
 	for whole := s; len(whole) >= 8; {
-		x := word(whole)
+		x := binary.LittleEndian.Uint64(whole)
 		// A borrow out of one byte can only come from a byte that is bad itself, so the word is right even where a byte is not.
 		y := x ^ '\\'*ones
 		bad |= x | (x - ' '*ones) | (y - ones)
@@ -239,48 +261,47 @@ func isPlain(s string) bool {
 
 // escaped reads a string that is not plain. It may hold escapes: \" \\ or \u00xx, the three Append writes, where it writes
 // them.
-func (r *fieldReader) escaped() string {
-	var out []byte
-	s := r.rest
+func (r *fieldReader) escaped() []byte {
+	out, s := []byte{}, r.rest
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"':
 			switch again := appendString(nil, string(out)); {
 			case !utf8.Valid(out):
 				r.err = fmt.Errorf("leaf: string %q is not valid UTF-8: %w", s[:i], ErrMalformed)
-				return ""
-			case string(again) != `"`+s[:i+1]:
+				return nil
+			case string(again) != `"`+string(s[:i+1]):
 				r.err = fmt.Errorf("leaf: string %q is not escaped as it must be: %w", s[:i], ErrMalformed)
-				return ""
+				return nil
 			}
 			r.rest = s[i:]
-			return string(out)
+			return out
 		case c != '\\':
 			out = append(out, c)
-		case strings.HasPrefix(s[i:], `\"`), strings.HasPrefix(s[i:], `\\`):
+		case i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\'):
 			i++
 			out = append(out, s[i])
-		case strings.HasPrefix(s[i:], `\u00`) && len(s) >= i+6:
-			n, err := strconv.ParseUint(s[i+4:i+6], 16, 8)
+		case len(s) >= i+6 && string(s[i:i+4]) == `\u00`:
+			n, err := strconv.ParseUint(string(s[i+4:i+6]), 16, 8)
 			if err != nil {
 				r.err = fmt.Errorf("leaf: escape %q: %w", s[i:i+6], ErrMalformed)
-				return ""
+				return nil
 			}
 			out = append(out, byte(n))
 			i += 5
 		default:
 			r.err = fmt.Errorf("leaf: escape %.6q: %w", s[i:], ErrMalformed)
-			return ""
+			return nil
 		}
 	}
 	r.err = fmt.Errorf("leaf: a string does not end: %w", ErrMalformed)
-	return ""
+	return nil
 }
 
 func appendString(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
-	if isPlain(s) && strings.IndexByte(s, '"') < 0 {
+	if isPlain([]byte(s)) && strings.IndexByte(s, '"') < 0 {
 		b = append(b, s...)
 		return append(b, '"')
 	}
@@ -349,14 +370,14 @@ func hexNumber(digits uint64) (n uint32, ok bool) {
 }
 
 // parseUUID reads the lower-case form with hyphens and no other.
-func parseUUID(id *uuid.UUID, s string) bool {
+func parseUUID(id *uuid.UUID, s []byte) bool {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
 	}
-	a, aok := hexNumber(word(s[0:]))
-	b, bok := hexNumber(word(s[9:])&^0xffff_ffff | word(s[10:])&0xffff_ffff)
-	c, cok := hexNumber(word(s[19:])&^0xffff_ffff | word(s[20:])&0xffff_ffff)
-	d, dok := hexNumber(word(s[28:]))
+	a, aok := hexNumber(binary.BigEndian.Uint64(s[0:]))
+	b, bok := hexNumber(uint64(binary.BigEndian.Uint32(s[9:]))<<32 | uint64(binary.BigEndian.Uint32(s[14:])))
+	c, cok := hexNumber(uint64(binary.BigEndian.Uint32(s[19:]))<<32 | uint64(binary.BigEndian.Uint32(s[24:])))
+	d, dok := hexNumber(binary.BigEndian.Uint64(s[28:]))
 	binary.BigEndian.PutUint32(id[0:], a)
 	binary.BigEndian.PutUint32(id[4:], b)
 	binary.BigEndian.PutUint32(id[8:], c)
@@ -365,13 +386,13 @@ func parseUUID(id *uuid.UUID, s string) bool {
 }
 
 // parseHex reads exactly as many lower-case digits as fill b, a multiple of four bytes.
-func parseHex(b []byte, s string) bool {
+func parseHex(b, s []byte) bool {
 	if len(s) != 2*len(b) {
 		return false
 	}
 	good := true
 	for ; len(b) >= 4 && len(s) >= 8; b, s = b[4:], s[8:] {
-		n, ok := hexNumber(word(s))
+		n, ok := hexNumber(binary.BigEndian.Uint64(s))
 		good = good && ok
 		binary.BigEndian.PutUint32(b, n)
 	}
@@ -407,7 +428,7 @@ func appendTime(b []byte, t time.Time) ([]byte, error) {
 	return append(b, text[:]...), nil
 }
 
-func parseTime(s string) (time.Time, error) {
+func parseTime(s []byte) (time.Time, error) {
 	bad := func() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("time %q, want %s: %w", s, leafTime, ErrMalformed)
 	}
