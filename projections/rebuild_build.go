@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections/sqlitepages"
 )
 
 // build is one rebuild under way.
@@ -119,7 +120,7 @@ func (b *build) fill(ctx context.Context, g *generation, t table) (bulkWriter, e
 		return nil, nil
 	}
 	to, err := g.fills(ctx, t, b.v.decoders())
-	if errors.Is(err, errNotFresh) { // nothing was written: it goes the way of the other tables, only slower
+	if errors.Is(err, sqlitepages.ErrNotFresh) { // nothing was written: it goes the way of the other tables, only slower
 		b.v.config.Logger.Warn("the rows of a table are inserted one by one", zap.String("table", t.Name), zap.Error(err))
 		return nil, nil
 	}

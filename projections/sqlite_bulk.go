@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/answerable-ledger/answerable/projections/sqlitepages"
 )
 
 // bulkWriter fills one table of a generation, before anything else is written to it: rows in the order of their ids, many
@@ -33,7 +35,8 @@ type piece struct {
 }
 
 // pageWriter writes rows as pages of a generation's file, which no transaction has open meanwhile: some goroutines encode,
-// one puts their pieces in order.
+// one puts their pieces in order. What a crash leaves half written is a generation that is still being built, which the next
+// start removes.
 type pageWriter struct {
 	ctx                 context.Context
 	cancel              context.CancelFunc
@@ -45,7 +48,7 @@ type pageWriter struct {
 
 	mu     sync.Mutex // guards what follows
 	moved  sync.Cond  // there are more rows in pages, or there will be no more
-	pages  *tablePages
+	pages  *sqlitepages.Table
 	taken  int // rows that are in pages
 	failed error
 }
@@ -56,7 +59,7 @@ func (g *generation) writePages(ctx context.Context, t table, encoders int) (bul
 	if err := g.write.QueryRowContext(ctx, `SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?`, t.Name).Scan(&root); err != nil {
 		return nil, fmt.Errorf("projections: write %s: %w", t.Name, err)
 	}
-	pages, err := newTablePages(g.growing.file, root)
+	pages, err := sqlitepages.New(g.growing.file, root)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +140,7 @@ func (p *pageWriter) add(x *piece) bool {
 	defer p.mu.Unlock()
 	begin := 0
 	for i, end := range x.ends {
-		if p.failed = p.pages.add(x.ids[i], x.records[begin:end]); p.failed != nil {
+		if p.failed = p.pages.Add(x.ids[i], x.records[begin:end]); p.failed != nil {
 			p.cancel()
 			return false
 		}
@@ -168,7 +171,7 @@ func (p *pageWriter) row(id int64) ([]value, error) {
 	if p.failed != nil {
 		return nil, p.failed
 	}
-	record, err := p.pages.find(id)
+	record, err := p.pages.Find(id)
 	if record == nil || err != nil {
 		return nil, err
 	}
@@ -187,7 +190,7 @@ func (p *pageWriter) end() error {
 	if p.ctx.Err() != nil {
 		return p.failure()
 	}
-	return p.pages.end()
+	return p.pages.End()
 }
 
 func (p *pageWriter) stop() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections/sqlitepages"
 )
 
 // pagesFile is a fresh SQLite file with tables of one shape, and the page where the second of them begins.
@@ -47,17 +48,17 @@ func fillPages(t interface{ Fatal(...any) }, path string, root uint32, rows [][]
 		t.Fatal(err)
 	}
 	defer file.Close()
-	p, err := newTablePages(file, root)
+	p, err := sqlitepages.New(file, root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range rows {
-		if err := p.add(row[0].number, appendRecord(nil, filledColumns, row)); err != nil {
+		if err := p.Add(row[0].number, appendRecord(nil, filledColumns, row)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, row := range rows { // before the file is whole
-		record, err := p.find(row[0].number)
+		record, err := p.Find(row[0].number)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,11 +71,11 @@ func fillPages(t interface{ Fatal(...any) }, path string, root uint32, rows [][]
 				t.Fatal(fmt.Sprintf("row %d: column %d is %v, want %v", row[0].number, i+1, found[i+1], v))
 			}
 		}
-		if record, err := p.find(row[0].number - 1); record != nil && !slices.ContainsFunc(rows, func(r []value) bool { return r[0].number == row[0].number-1 }) || err != nil {
+		if record, err := p.Find(row[0].number - 1); record != nil && !slices.ContainsFunc(rows, func(r []value) bool { return r[0].number == row[0].number-1 }) || err != nil {
 			t.Fatal(fmt.Sprintf("there is no row %d: %v", row[0].number-1, err))
 		}
 	}
-	if err := p.end(); err != nil {
+	if err := p.End(); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", "file:"+path)
@@ -104,7 +105,8 @@ func fillPages(t interface{ Fatal(...any) }, path string, root uint32, rows [][]
 	}
 }
 
-func TestTablePages(t *testing.T) {
+// What is written as records and pages is what SQLite reads, goes on writing, and finds sound.
+func TestRecordsInPages(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	next := 0
@@ -118,14 +120,14 @@ func TestTablePages(t *testing.T) {
 		lengths := rapid.OneOf(rapid.IntRange(0, 60), rapid.IntRange(size/2, 3*size))
 		var rows [][]value
 		id := int64(0)
-		for range rapid.SampledFrom([]int{0, 1, 5, 150, 900}).Draw(t, "rows") {
+		for range rapid.SampledFrom([]int{0, 1, 5, 150}).Draw(t, "rows") {
 			if len(rows) < 40 {
 				id += rapid.Int64Range(1, 1<<50).Draw(t, "step")
 				rows = append(rows, []value{{number: id}, {number: numbers.Draw(t, "n")}, {text: bytes.Repeat([]byte("a"), lengths.Draw(t, "a"))},
 					{number: numbers.Draw(t, "m")}, {text: bytes.Repeat([]byte("ế"), lengths.Draw(t, "b"))}})
 				continue
 			}
-			id++ // many rows, for a tree of some levels
+			id++ // more rows than one page has
 			rows = append(rows, append([]value{{number: id}}, rows[len(rows)%40][1:]...))
 		}
 		fillPages(t, path, root, rows)
@@ -150,25 +152,6 @@ func sound(t *rapid.T, path string) {
 			t.Fatal(found, err)
 		}
 	}
-}
-
-// TestTablePagesLeaveLockByte: the page at the first gibibyte is SQLite's never to use. The file before it has a hole.
-func TestTablePagesLeaveLockByte(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "large.db")
-	root := pagesFile(t, path, 16384)
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	must(t, err)
-	defer file.Close()
-	const before = 1<<30/16384 - 8
-	must(t, file.Truncate(before*16384))
-	_, err = file.WriteAt([]byte{before >> 24, before >> 16 & 0xff, before >> 8 & 0xff, before & 0xff}, 28)
-	must(t, err)
-	var rows [][]value
-	for i := range 40 {
-		rows = append(rows, []value{{number: int64(i + 1)}, {}, {text: bytes.Repeat([]byte("x"), 9000)}, {}, {text: bytes.Repeat([]byte("y"), i*2000)}})
-	}
-	fillPages(t, path, root, rows)
 }
 
 // Given a file whose pages cannot be written by hand, then its rows are inserted, and are the same.
