@@ -18,6 +18,7 @@ import (
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/eventlog/sqlite"
 	binhduong "github.com/answerable-ledger/answerable/examples/binhduong-2021"
+	"github.com/answerable-ledger/answerable/examples/binhduong-2021/replay"
 	"github.com/answerable-ledger/answerable/projections"
 )
 
@@ -61,8 +62,8 @@ func (c demoCmd) Run(a *app) error {
 	if err := prepareDemo(dir, c.Seed); err != nil {
 		return err
 	}
-	clock := &simulatedClock{}
-	n, err := a.openNode(a.ctx, dir, clock.now)
+	clock := &replay.Clock{}
+	n, err := a.openNode(a.ctx, dir, clock.Now)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (c demoCmd) Run(a *app) error {
 	if c.Once {
 		return n.close()
 	}
-	clock.release()
+	clock.Release()
 	x, err := binhduong.Load()
 	if err != nil {
 		return errors.Join(err, n.close())
@@ -156,7 +157,7 @@ func clearDemo(dir string, entries []os.DirEntry) error {
 }
 
 // tellDemo replays the story with a checkpoint at each deadline and each closing, as a server would have made them.
-func (a *app) tellDemo(n *node, clock *simulatedClock, seed uint64) (_ summary, err error) {
+func (a *app) tellDemo(n *node, clock *replay.Clock, seed uint64) (_ summary, err error) {
 	proof, err := a.openEvidence(a.ctx, n.dir, n.log, n.now)
 	if err != nil {
 		return summary{}, err
@@ -174,7 +175,7 @@ func (a *app) tellDemo(n *node, clock *simulatedClock, seed uint64) (_ summary, 
 }
 
 // replayDemo tells the story to an empty ledger and counts what came of it. sign signs for what is in the log.
-func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64, sign func(context.Context) error) (summary, error) {
+func (a *app) replayDemo(n *node, clock *replay.Clock, seed uint64, sign func(context.Context) error) (summary, error) {
 	x, err := binhduong.Load()
 	if err != nil {
 		return summary{}, err
@@ -187,9 +188,9 @@ func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64, sign func(
 		return n.digest(ctx, id, date, after)
 	}
 	story := x.Story(seed)
-	r := &replay{ledger: n.ledger, clock: clock, seed: seed, checkpoint: sign, closer: &commands.Closer{Ledger: n.ledger, Parallel: 1, Digest: digest}}
+	r := &replay.Replay{Ledger: n.ledger, Clock: clock, Seed: seed, Checkpoint: sign, Closer: &commands.Closer{Ledger: n.ledger, Parallel: 1, Digest: digest}}
 	p := a.progress(a.say("Diễn lại tuần 5–10/02/2021", "Replaying 5 to 10 February 2021"), int64(len(story)))
-	err = r.run(a.ctx, story, func(i int) { p.at(int64(i)) })
+	err = r.Run(a.ctx, story, func(i int) { p.at(int64(i)) })
 	p.done()
 	if err == nil {
 		err = n.views.CatchUp(a.ctx)
@@ -197,7 +198,7 @@ func (a *app) replayDemo(n *node, clock *simulatedClock, seed uint64, sign func(
 	if err != nil {
 		return summary{}, err
 	}
-	return n.summarise(a.ctx, x, r.refused)
+	return n.summarise(a.ctx, x, r.Refused)
 }
 
 // summary is what came of the week.

@@ -16,20 +16,21 @@ type exceptions map[string]string
 
 // clock: time is in the fact or comes as an argument. These read the machine's clock, for nothing that is recorded or judged.
 var clock = exceptions{
-	"api/auth.go":                 "wiring: the clock that handlers are given, when the program gives none",
-	"api/event.go":                "how long a client may take to read; the operating system wants it in its own time",
-	"api/web/live.go":             "how long a page may take to read; the operating system wants it in its own time",
-	"appstate/*.go":               "the access log's and the tokens' own time; neither is the record",
-	"bench/*.go":                  "measures",
-	"cmd/*/*.go":                  "the wiring: programs hand the clock to everything else",
-	"eventlog/esdb/*.go":          "how long the connection has been lost",
-	"internal/pgtest/*.go":        "how long to wait for a server to start",
-	"projections/rebuild.go":      "progress and rate, which are shown and never kept",
-	"projections/sqlite.go":       "the name under which a damaged file is set aside",
-	"projections/views.go":        "how old what is not applied is, where the program gave no clock",
-	"projections/readtimes.go":    "how long a read took",
-	"projections/runner.go":       "how long a batch took, and how long to wait before trying again",
-	"transparency/sequencer/*.go": "how often to make a checkpoint, how long to wait for a witness",
+	"api/auth.go":        "wiring: the clock that handlers are given, when the program gives none",
+	"api/event.go":       "how long a client may take to read; the operating system wants it in its own time",
+	"api/web/live.go":    "how long a page may take to read; the operating system wants it in its own time",
+	"appstate/*.go":      "the access log's and the tokens' own time; neither is the record",
+	"bench/*.go":         "measures",
+	"cmd/*/*.go":         "the wiring: programs hand the clock to everything else",
+	"eventlog/esdb/*.go": "how long the connection has been lost",
+	"examples/binhduong-2021/replay/clock.go": "the demonstration's clock, once its week is told",
+	"internal/pgtest/*.go":                    "how long to wait for a server to start",
+	"projections/rebuild.go":                  "progress and rate, which are shown and never kept",
+	"projections/sqlite.go":                   "the name under which a damaged file is set aside",
+	"projections/views.go":                    "how old what is not applied is, where the program gave no clock",
+	"projections/readtimes.go":                "how long a read took",
+	"projections/runner.go":                   "how long a batch took, and how long to wait before trying again",
+	"transparency/sequencer/*.go":             "how often to make a checkpoint, how long to wait for a witness",
 }
 
 // waits: where the deciding is done, nothing waits for time to pass.

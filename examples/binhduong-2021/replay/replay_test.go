@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"bytes"
@@ -27,17 +27,34 @@ func replayInMemory(t testing.TB, seed uint64) eventlog.Log {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := &simulatedClock{}
-	log := memlog.New(clock.now)
-	ledger := commands.New(log, registry, clock.now, zap.NewNop())
-	r := &replay{ledger: ledger, closer: &commands.Closer{Ledger: ledger, Parallel: 1}, clock: clock, seed: seed}
-	if err := r.run(t.Context(), x.Story(seed), func(int) {}); err != nil {
+	clock := &Clock{}
+	log := memlog.New(clock.Now)
+	ledger := commands.New(log, registry, clock.Now, zap.NewNop())
+	r := &Replay{Ledger: ledger, Closer: &commands.Closer{Ledger: ledger, Parallel: 1}, Clock: clock, Seed: seed}
+	if err := r.Run(t.Context(), x.Story(seed), func(int) {}); err != nil {
 		t.Fatal(err)
 	}
-	if r.refused != 4 {
-		t.Errorf("%d attempts were refused, the story tells of 4", r.refused)
+	if r.Refused != 4 {
+		t.Errorf("%d attempts were refused, the story tells of 4", r.Refused)
 	}
 	return log
+}
+
+func eachEvent(ctx context.Context, log eventlog.Log, f func(eventlog.Recorded) error) error {
+	for b, err := range log.Follow(ctx, eventlog.Position{}, eventlog.Filter{}, eventlog.FollowOptions{}) {
+		if err != nil {
+			return err
+		}
+		for _, e := range b.Events {
+			if err := f(e); err != nil {
+				return err
+			}
+		}
+		if b.CaughtUp {
+			return nil
+		}
+	}
+	return ctx.Err()
 }
 
 func bytesOf(t testing.TB, log eventlog.Log) []byte {
@@ -63,7 +80,8 @@ func TestEverySeedIsAStoryTheLedgerTakes(t *testing.T) {
 			closed := 0
 			err := eachEvent(t.Context(), log, func(e eventlog.Recorded) error {
 				kinds[e.Kind]++
-				f, err := decodeEvent(e)
+				f, err := schemas.Decode(schemas.Source{Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt,
+					Stored: schemas.Stored{ID: e.ID, Kind: e.Kind, Data: e.Data, Meta: e.Meta}})
 				if err != nil {
 					return err
 				}

@@ -1,11 +1,10 @@
-package main
+package replay
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/answerable-ledger/answerable/commands"
@@ -14,52 +13,18 @@ import (
 	binhduong "github.com/answerable-ledger/answerable/examples/binhduong-2021"
 )
 
-// simulatedClock is the time of a replay: it stands still until it is set, and becomes the real time when released.
-type simulatedClock struct {
-	mu   sync.Mutex
-	t    time.Time
-	real bool
+// Replay tells a story to a ledger, once.
+type Replay struct {
+	Ledger     *commands.Ledger
+	Closer     *commands.Closer            // does what the ledger does by itself in between
+	Clock      *Clock                      // the ledger's own
+	Seed       uint64                      // of the story: the commands' ids derive from it
+	Checkpoint func(context.Context) error // signs for what is in the log; nil signs nothing
+	Refused    int                         // attempts that were refused so far, as the story expects
 }
 
-func (c *simulatedClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real {
-		return time.Now()
-	}
-	return c.t
-}
-
-// release hands over to the real time.
-func (c *simulatedClock) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.real = true
-}
-
-// set moves the clock, never backwards.
-func (c *simulatedClock) set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t.After(c.t) {
-		c.t = t
-	}
-}
-
-// replay tells a story to a ledger through the same methods the API calls, one attempt after the other: so the log's
-// order, and with it every byte, follows from the story alone.
-type replay struct {
-	ledger  *commands.Ledger
-	closer  *commands.Closer
-	clock   *simulatedClock
-	seed    uint64
-	refused int // attempts that were refused, as the story expects
-
-	checkpoint func(context.Context) error // signs for what is in the log; nil signs nothing
-}
-
-// run does every attempt at its time, and everything the ledger does by itself in between.
-func (r *replay) run(ctx context.Context, story []binhduong.Attempt, done func(attempts int)) error {
+// Run does every attempt at its time, and everything the ledger does by itself in between.
+func (r *Replay) Run(ctx context.Context, story []binhduong.Attempt, done func(attempts int)) error {
 	var next time.Time // of the ledger's own steps; zero when none is known
 	var due time.Time  // of the next checkpoint; zero when none is known
 	var err error
@@ -68,22 +33,22 @@ func (r *replay) run(ctx context.Context, story []binhduong.Attempt, done func(a
 			atDue := !due.IsZero() && !due.After(until) && (next.IsZero() || due.Before(next))
 			switch {
 			case atDue: // before what the ledger does at that instant
-				r.clock.set(due)
+				r.Clock.Set(due)
 			case !next.IsZero() && !next.After(until):
-				r.clock.set(next)
-				if next, err = r.closer.CloseDue(ctx); err != nil {
+				r.Clock.Set(next)
+				if next, err = r.Closer.CloseDue(ctx); err != nil {
 					return err
 				}
 			default:
 				return nil
 			}
-			if r.checkpoint == nil {
+			if r.Checkpoint == nil {
 				continue
 			}
-			if err := r.checkpoint(ctx); err != nil {
+			if err := r.Checkpoint(ctx); err != nil {
 				return err
 			}
-			if due, err = r.ledger.NextDeadline(ctx, r.clock.now()); err != nil {
+			if due, err = r.Ledger.NextDeadline(ctx, r.Clock.Now()); err != nil {
 				return err
 			}
 		}
@@ -92,12 +57,12 @@ func (r *replay) run(ctx context.Context, story []binhduong.Attempt, done func(a
 		if err := advance(a.At); err != nil {
 			return err
 		}
-		r.clock.set(a.At)
+		r.Clock.Set(a.At)
 		if err := r.attempt(ctx, a); err != nil {
 			return fmt.Errorf("replay of attempt %s by %s at %s: %w", a.Name, a.Actor, a.At.Format(time.RFC3339), err)
 		}
 		if _, ok := a.Act.(binhduong.IssueRegime); ok { // now there is something to close
-			if next, err = r.closer.CloseDue(ctx); err != nil {
+			if next, err = r.Closer.CloseDue(ctx); err != nil {
 				return err
 			}
 		}
@@ -107,22 +72,22 @@ func (r *replay) run(ctx context.Context, story []binhduong.Attempt, done func(a
 }
 
 // attempt does one attempt, and checks that a refusal is the one the story tells of.
-func (r *replay) attempt(ctx context.Context, a binhduong.Attempt) error {
-	_, err := r.do(ctx, commands.Command{ID: domain.NewCommandID("demo", strconv.FormatUint(r.seed, 10), a.Name),
+func (r *Replay) attempt(ctx context.Context, a binhduong.Attempt) error {
+	_, err := r.do(ctx, commands.Command{ID: domain.NewCommandID("demo", strconv.FormatUint(r.Seed, 10), a.Name),
 		Actor: a.Actor, Channel: a.Channel, ReceivedAt: a.Received}, a.Act)
 	var refusal *domain.Error
 	switch {
 	case a.Refused == "":
 		return err
 	case errors.As(err, &refusal) && refusal.Code() == a.Refused:
-		r.refused++
+		r.Refused++
 		return nil
 	}
 	return fmt.Errorf("the story tells of the refusal %q, the ledger said: %w", a.Refused, err)
 }
 
-func (r *replay) do(ctx context.Context, c commands.Command, act binhduong.Act) (commands.Result, error) {
-	l := r.ledger
+func (r *Replay) do(ctx context.Context, c commands.Command, act binhduong.Act) (commands.Result, error) {
+	l := r.Ledger
 	switch a := act.(type) {
 	case binhduong.IssueRegime:
 		return l.IssueRegime(ctx, c, a.Regime, a.Rules)
@@ -171,8 +136,8 @@ func filing(a binhduong.Submit) commands.Filing {
 }
 
 // sign signs the digest that stands in the ledger, as a person does who looks and then signs.
-func (r *replay) sign(ctx context.Context, c commands.Command, a binhduong.Sign) (commands.Result, error) {
-	report, err := r.ledger.Report(ctx, a.Key)
+func (r *Replay) sign(ctx context.Context, c commands.Command, a binhduong.Sign) (commands.Result, error) {
+	report, err := r.Ledger.Report(ctx, a.Key)
 	if err != nil {
 		return commands.Result{}, err
 	}
@@ -180,5 +145,5 @@ func (r *replay) sign(ctx context.Context, c commands.Command, a binhduong.Sign)
 	if a.Version > 0 && a.Version <= len(report.Versions) {
 		attempt.Digest = report.Versions[a.Version-1].Digest
 	}
-	return r.ledger.SignOff(ctx, c, a.Key, attempt)
+	return r.Ledger.SignOff(ctx, c, a.Key, attempt)
 }
