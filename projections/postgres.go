@@ -14,6 +14,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/internal/postgres"
+	"github.com/answerable-ledger/answerable/projections/giveway"
 )
 
 // The names in the database. Each generation has a schema of its own, so that it is dropped at once and no name depends on
@@ -199,7 +200,7 @@ func (s *postgresStore) setUp(ctx context.Context) error {
 			`CREATE SCHEMA IF NOT EXISTS ` + pgSchema,
 			`CREATE TABLE IF NOT EXISTS ` + pgSchema + `.generation (n INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL)`,
 			`CREATE TABLE IF NOT EXISTS ` + pgRegister + `written (n INTEGER PRIMARY KEY, record TEXT NOT NULL)`,
-			fmt.Sprintf(createReads, pgRegister),
+			fmt.Sprintf(giveway.CreateTable, pgRegister),
 			`CREATE UNIQUE INDEX IF NOT EXISTS generation_live ON ` + pgSchema + `.generation (state) WHERE state = '` + stateLive + `'`,
 		} {
 			if _, err := s.registry.ExecContext(ctx, statement); err != nil {
@@ -343,7 +344,9 @@ func (s *postgresStore) settle(ctx context.Context, g *generation, record string
 	return settleIn(ctx, s.registry, g, pgRegister, record)
 }
 
-func (s *postgresStore) beats() beats { return beats{s.registry, pgRegister, postgresDialect{}} }
+func (s *postgresStore) board() giveway.Board {
+	return giveway.Board{DB: s.registry, Before: pgRegister, Bind: postgresDialect{}.bind}
+}
 
 func (s *postgresStore) record(ctx context.Context, g *generation) (string, error) {
 	return recordIn(ctx, s.registry, g, pgRegister)

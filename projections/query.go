@@ -82,7 +82,7 @@ func (v *Views) askOf(ctx context.Context, g *generation, asOf domain.Date, know
 	if g.unusable != nil {
 		return At{}, g.unusable
 	}
-	defer v.reads.took()()
+	defer v.reads.Took()()
 	g.statements.prepare(ctx, g.read)
 	tx, err := g.read.BeginTx(ctx, nil)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -96,7 +96,7 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 	err = v.store.alone(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		var hears sync.WaitGroup
-		hears.Go(func() { b.hearReads(ctx, v.store.beats(), v.process()) })
+		hears.Go(func() { b.way.Hear(ctx, v.store.board(), v.process()) })
 		defer hears.Wait()
 		defer cancel()
 		v.look(ctx)
@@ -309,7 +309,7 @@ func (v *Views) foldOnce(ctx context.Context, w *set, until eventlog.Position, p
 
 // decoders is how many goroutines decode, or encode, at once.
 func (v *Views) decoders() int {
-	if v.reads.slowest() > 0 { // somebody reads: a core is theirs
+	if v.reads.Slowest() > 0 { // somebody reads: a core is theirs
 		return max(1, v.config.Decoders-1)
 	}
 	return v.config.Decoders
@@ -380,30 +380,7 @@ func (s *stopwatch) finish(p Progress) Progress {
 	return p
 }
 
-// giveWay lets readers go first: while the slowest hundredth of the last second's reads took too long, the rebuild waits.
-// What is too long depends on how long they take without a rebuild, which is not to blame for that.
-// When they still do after it stood still for longer than what is measured, it is not to blame, and goes on for a while.
-type giveWay struct {
-	reads     *readTimes
-	elsewhere atomic.Int64 // the same in other processes, in nanoseconds, as if short were too long there
-	short     time.Duration
-	limit     time.Duration // what is too long here
-	exempt    atomic.Int64  // nanoseconds since 1970 until which it does not wait
-	waited    atomic.Int64
-}
-
-const (
-	giveWayStep   = 20 * time.Millisecond
-	giveWayMost   = 1500 * time.Millisecond // longer than reads are remembered
-	giveWayHeard  = 4 * time.Second         // the same for reads of other processes, of which it is heard later
-	giveWayExempt = 5 * time.Second
-)
-
-func newGiveWay(v *Views) *giveWay {
-	short := v.slowRead()
-	return &giveWay{reads: &v.reads, short: short, limit: tooSlow(short, v.reads.usual())}
-}
-
+// slowRead is how long a read may always take.
 func (v *Views) slowRead() time.Duration {
 	if v.config.SlowRead <= 0 {
 		return defaultSlowRead
@@ -411,28 +388,8 @@ func (v *Views) slowRead() time.Duration {
 	return v.config.SlowRead
 }
 
-func (g *giveWay) slowElsewhere() bool { return time.Duration(g.elsewhere.Load()) > g.short }
-
-// slow tells whether readers wait too long, here or elsewhere.
-func (g *giveWay) slow() bool { return g.slowElsewhere() || g.reads.slowest() > g.limit }
-
-// wait returns when readers are served in time, or with ctx's error.
-func (g *giveWay) wait(ctx context.Context) error {
-	if !g.slow() || time.Now().UnixNano() < g.exempt.Load() {
-		return ctx.Err()
-	}
-	for stood := time.Duration(0); g.slow(); stood += giveWayStep {
-		if stood >= giveWayHeard || stood >= giveWayMost && !g.slowElsewhere() {
-			g.exempt.Store(time.Now().Add(giveWayExempt).UnixNano())
-			break
-		}
-		if !wait(ctx, giveWayStep) {
-			break
-		}
-		g.waited.Add(int64(giveWayStep))
-	}
-	return ctx.Err()
+// process names this process, and these views in it.
+func (v *Views) process() string {
+	host, _ := os.Hostname() // a part of a name
+	return fmt.Sprintf("%s %d %p", host, os.Getpid(), v)
 }
-
-// paused is how long readers went first.
-func (g *giveWay) paused() time.Duration { return time.Duration(g.waited.Load()) }

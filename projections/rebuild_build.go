@@ -10,15 +10,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections/giveway"
 	"github.com/answerable-ledger/answerable/projections/sqlitepages"
 )
 
 // build is one rebuild under way.
 type build struct {
 	rebuilding
-	v      *Views
-	report func(Progress) // with what has been done so far
-	*giveWay
+	v            *Views
+	report       func(Progress)   // with what has been done so far
+	way          *giveway.Rebuild // waits for readers
 	found        Comparison
 	comparedWith int         // a generation's number; 0: none
 	begun        *generation // nil until there is something to write
@@ -70,7 +71,7 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 			p.Events = int64(w.place.Commit)
 		}
 		b.report(p)
-		return b.wait(ctx)
+		return b.way.Wait(ctx)
 	}, func() *sealing { return b.sealing(ctx) })
 	if gone := b.whole(); gone != nil { // whatever else was found follows from that
 		return nil, gone
@@ -142,7 +143,7 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 		p := progress
 		p.Rows = written + int64(done)
 		b.report(p)
-		return b.wait(ctx)
+		return b.way.Wait(ctx)
 	}
 	for i := range changes {
 		r := &changes[i]
@@ -289,7 +290,7 @@ func (b *build) catchingUp(from position, to eventlog.Position) func(context.Con
 			p.Total = max(p.Total, p.Events) // a batch may reach further
 		}
 		b.report(p)
-		return b.wait(ctx)
+		return b.way.Wait(ctx)
 	}
 }
 

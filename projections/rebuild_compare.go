@@ -163,7 +163,7 @@ func (c *comparing) table(ctx context.Context, tx *sql.Tx, g *generation, r rows
 			p := c.progress
 			p.Rows = c.found.Rows
 			c.report(p)
-			if err := c.wait(ctx); err != nil {
+			if err := c.way.Wait(ctx); err != nil {
 				return err
 			}
 		}

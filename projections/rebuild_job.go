@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/answerable-ledger/answerable/projections/giveway"
 )
 
 // Progress of a rebuild.
@@ -47,14 +49,14 @@ func (j *job) begin(ctx context.Context, v *Views, how rebuilding) (context.Cont
 		return nil, nil, ErrRebuilding
 	}
 	ctx, j.cancel = context.WithCancelCause(ctx)
-	b := &build{rebuilding: how, v: v, giveWay: newGiveWay(v)}
+	b := &build{rebuilding: how, v: v, way: giveway.NewRebuild(&v.reads, v.slowRead())}
 	clock := newStopwatch(time.Now)
 	var one sync.Mutex // rows may be made by several goroutines
 	b.report = func(p Progress) {
 		one.Lock()
 		defer one.Unlock()
 		p = clock.finish(p)
-		p.Paused = b.paused().Seconds()
+		p.Paused = b.way.Paused().Seconds()
 		if how.Progress != nil {
 			how.Progress(p)
 		}

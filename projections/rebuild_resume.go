@@ -80,8 +80,8 @@ func (b *build) tellFormer(f Former) {
 
 // halfWritten tells of rows that their writer did not finish. What makes new ones removes them.
 func (b *build) halfWritten(ctx context.Context) error {
-	r, f := b.v.store.beats(), Former{Why: "it ended before its rows were written"}
-	err := r.db.QueryRowContext(ctx, r.dialect.bind(`SELECT n FROM `+r.before+`generation WHERE state = ? ORDER BY n DESC`), stateBuilding).Scan(&f.Generation)
+	r, f := b.v.store.board(), Former{Why: "it ended before its rows were written"}
+	err := r.DB.QueryRowContext(ctx, r.Bind(`SELECT n FROM `+r.Before+`generation WHERE state = ? ORDER BY n DESC`), stateBuilding).Scan(&f.Generation)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil

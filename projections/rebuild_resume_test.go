@@ -270,7 +270,7 @@ func TestARebuildGivesWayToOthers(t *testing.T) {
 		defer closeViews(t, v)
 		var paused float64
 		_, err := v.RebuildWith(ctx, RebuildOptions{Progress: func(p Progress) {
-			for v.job.build.elsewhere.Load() == 0 { // until the other process has been heard
+			for !v.job.build.way.Slow() { // until the other process has been heard
 				wait(ctx, time.Millisecond)
 			}
 			paused = p.Paused

@@ -551,51 +551,25 @@ func TestADiskThatIsFull(t *testing.T) {
 
 // slowFromNowOn has the reads of a process take long.
 func slowFromNowOn(v *Views) {
-	v.reads.mu.Lock()
-	defer v.reads.mu.Unlock()
-	for i := range v.reads.quarters { // of this second and of the next ones
-		q := &v.reads.quarters[i]
-		q.n = time.Now().UnixNano()/int64(quarterSecond) + 1000
-		q.n += int64(i) - q.n%4
-		q.count[readClass(64*time.Millisecond)] = 100
+	later := time.Now().Add(4 * time.Minute)
+	for quarter := range 4 { // of this second and of the next ones
+		for range 100 {
+			v.reads.Note(later.Add(time.Duration(quarter)*time.Second/4), 64*time.Millisecond)
+		}
 	}
 }
 
-// While reads are slow a rebuild waits; when they stay slow without it, it goes on.
+// A rebuild waits while reads are slow, and says so.
 func TestARebuildGivesWay(t *testing.T) {
 	t.Parallel()
-	v := &Views{config: Config{SlowRead: time.Millisecond}}
-	g := newGiveWay(v)
-	must(t, g.wait(t.Context()))
-	if g.paused() != 0 {
-		t.Error("waited for nobody")
-	}
-	slowFromNowOn(v)
-	if s := v.reads.slowest(); s < 16*time.Millisecond {
-		t.Fatalf("slowest %s", s)
-	}
-	must(t, g.wait(t.Context()))
-	if g.paused() == 0 {
-		t.Error("did not wait")
-	}
 	log := newRecorder()
 	log.record(t, busyDay().facts...)
-	real := caughtUpViews(t, t.TempDir(), log)
-	defer closeViews(t, real)
-	real.reads.quarters = v.reads.quarters
+	v := caughtUpViews(t, t.TempDir(), log)
+	defer closeViews(t, v)
+	slowFromNowOn(v)
 	var paused float64
-	_, err := real.RebuildWith(t.Context(), RebuildOptions{Progress: func(p Progress) { paused = p.Paused }})
+	_, err := v.RebuildWith(t.Context(), RebuildOptions{Progress: func(p Progress) { paused = p.Paused }})
 	if must(t, err); paused == 0 {
 		t.Error("a rebuild did not wait, or did not say so")
-	}
-	before := g.paused()
-	must(t, g.wait(t.Context()))
-	if g.paused() != before {
-		t.Error("waits although it is not to blame")
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := g.wait(gone); !errors.Is(err, context.Canceled) {
-		t.Errorf("waits for somebody gone: %v", err)
 	}
 }

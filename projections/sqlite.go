@@ -17,6 +17,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections/giveway"
 )
 
 // sqliteDialect keeps each generation in a file of its own beside the registry file: a rebuild can then write without a
@@ -144,7 +145,7 @@ func openSQLite(path string, readOnly, mend bool) (store, error) {
 	}
 	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS generation (n INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL);
 		CREATE TABLE IF NOT EXISTS written (n INTEGER PRIMARY KEY, record TEXT NOT NULL);
-		` + fmt.Sprintf(createReads, ""))
+		` + fmt.Sprintf(giveway.CreateTable, ""))
 	if err == nil {
 		var n int
 		err = db.QueryRow(`SELECT COUNT(*) FROM generation`).Scan(&n) // reads a page that the statement above may not
@@ -345,7 +346,9 @@ func (s *sqliteStore) settle(ctx context.Context, g *generation, record string) 
 	return settleIn(ctx, s.registry, g, "", record)
 }
 
-func (s *sqliteStore) beats() beats { return beats{s.registry, "", sqliteDialect{}} }
+func (s *sqliteStore) board() giveway.Board {
+	return giveway.Board{DB: s.registry, Bind: sqliteDialect{}.bind}
+}
 
 func (s *sqliteStore) record(ctx context.Context, g *generation) (string, error) {
 	return recordIn(ctx, s.registry, g, "")

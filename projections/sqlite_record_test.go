@@ -17,6 +17,7 @@ import (
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections/giveway"
 	"github.com/answerable-ledger/answerable/projections/sqlitepages"
 )
 
@@ -169,7 +170,7 @@ func TestPagesThatCannotBeWritten(t *testing.T) {
 		g, err := v.store.begin(ctx, v.fingerprint)
 		must(t, err)
 		change(g)
-		b := &build{v: v, report: func(Progress) {}, giveWay: newGiveWay(v)}
+		b := &build{v: v, report: func(Progress) {}, way: giveway.NewRebuild(&v.reads, v.slowRead())}
 		must(t, b.writeAll(ctx, g, w))
 		must(t, v.store.finish(ctx, g))
 		rows := dumpOf(t, g)

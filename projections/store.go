@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/answerable-ledger/answerable/eventlog"
+	"github.com/answerable-ledger/answerable/projections/giveway"
 )
 
 // foldVersion is raised by whoever changes what a fold makes of the same facts. With the tables and the schemas it is the
@@ -152,8 +153,8 @@ type store interface {
 	lead(ctx context.Context, f func(ctx context.Context) error) error
 	// led reports whether another process may be the one that applies events now.
 	led(ctx context.Context) (bool, error)
-	// beats is where a rebuild and the processes that answer questions hear of each other.
-	beats() beats
+	// board is where a rebuild and the processes that answer questions hear of each other.
+	board() giveway.Board
 	// tidy removes what a rebuild that died, and one that was done, have left behind, when that is this process's to do.
 	tidy(ctx context.Context) error
 	// discard removes the generations in a state.

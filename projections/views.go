@@ -15,6 +15,7 @@ import (
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/eventlog"
 	"github.com/answerable-ledger/answerable/internal/postgres"
+	"github.com/answerable-ledger/answerable/projections/giveway"
 	"github.com/answerable-ledger/answerable/schemas"
 )
 
@@ -62,7 +63,7 @@ type Views struct {
 	fingerprint string
 	readOnly    bool
 	metrics     *meters
-	reads       readTimes
+	reads       giveway.Reads
 	job         job
 	held        int // how many obligations a rebuild holds before it seals days
 
@@ -169,7 +170,7 @@ func (v *Views) start(ctx context.Context) error {
 	}
 	ctx, v.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	v.watching.Go(func() { v.store.watch(ctx, func() { v.look(ctx) }) })
-	v.watching.Go(func() { v.tellReads(ctx) })
+	v.watching.Go(func() { v.reads.Tell(ctx, v.store.board(), v.process(), v.slowRead()) })
 	return nil
 }
 

@@ -28,16 +28,17 @@ var clock = exceptions{
 	"projections/rebuild.go":                  "progress and rate, which are shown and never kept",
 	"projections/sqlite.go":                   "the name under which a damaged file is set aside",
 	"projections/views.go":                    "how old what is not applied is, where the program gave no clock",
-	"projections/readtimes.go":                "how long a read took",
+	"projections/giveway/*.go":                "how long a read took, and how long a rebuild stood still for it",
 	"projections/runner.go":                   "how long a batch took, and how long to wait before trying again",
 	"transparency/sequencer/*.go":             "how often to make a checkpoint, how long to wait for a witness",
 }
 
 // waits: where the deciding is done, nothing waits for time to pass.
 var waits = exceptions{
-	"projections/runner.go":   "how long to wait before trying again",
-	"projections/postgres.go": "looks up what other processes applied, besides being told",
-	"projections/sqlite.go":   "writes a growing file to disk little by little",
+	"projections/giveway/rebuild.go": "how long a rebuild stands still",
+	"projections/runner.go":          "how long to wait before trying again",
+	"projections/postgres.go":        "looks up what other processes applied, besides being told",
+	"projections/sqlite.go":          "writes a growing file to disk little by little",
 }
 
 // chance: what is random cannot be replayed.

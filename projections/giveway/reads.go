@@ -1,4 +1,4 @@
-package projections
+package giveway
 
 import (
 	"math/bits"
@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// readTimes are how long the questions of the last second took, in quarters of it, and how long they usually take.
-type readTimes struct {
+// Reads are how long the questions of the last second took, in quarters of it, and how long they usually take. The zero
+// value knows of none; any number of goroutines may use it.
+type Reads struct {
 	mu       sync.Mutex
 	quarters [4]quarter
-	seconds  [usualSeconds]time.Duration // what slowest was in seconds without a rebuild, as a ring
+	seconds  [usualSeconds]time.Duration // what Slowest was in seconds without a rebuild, as a ring
 	n        int                         // of those that ever were
 }
 
@@ -52,25 +53,30 @@ const (
 	fewReads = 10
 )
 
-// took begins to measure a question; the function it gives is called at its end.
-func (r *readTimes) took() func() {
+// Took begins to measure a question; the function it gives is called at its end.
+func (r *Reads) Took() func() {
 	started := time.Now()
 	return func() {
 		now := time.Now()
-		class := readClass(now.Sub(started))
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		n := now.UnixNano() / int64(quarterSecond)
-		q := &r.quarters[n%4]
-		if q.n != n {
-			*q = quarter{n: n}
-		}
-		q.count[class]++
+		r.Note(now, now.Sub(started))
 	}
 }
 
-// slowest is below how long 99 of 100 questions of the last second took, by at most a quarter; 0 while there were few.
-func (r *readTimes) slowest() time.Duration {
+// Note counts a question that was answered at an instant.
+func (r *Reads) Note(at time.Time, took time.Duration) {
+	class := readClass(took)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := at.UnixNano() / int64(quarterSecond)
+	q := &r.quarters[n%4]
+	if q.n != n {
+		*q = quarter{n: n}
+	}
+	q.count[class]++
+}
+
+// Slowest is below how long 99 of 100 questions of the last second took, by at most a quarter; 0 while there were few.
+func (r *Reads) Slowest() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := time.Now().UnixNano() / int64(quarterSecond)
@@ -97,7 +103,7 @@ func (r *readTimes) slowest() time.Duration {
 }
 
 // learn remembers how long reads took in a second in which no views were rebuilt; 0 says nothing.
-func (r *readTimes) learn(slowest time.Duration) {
+func (r *Reads) learn(slowest time.Duration) {
 	if slowest == 0 {
 		return
 	}
@@ -108,7 +114,7 @@ func (r *readTimes) learn(slowest time.Duration) {
 }
 
 // usual is what half of the seconds that are remembered did not exceed; 0 while there are none.
-func (r *readTimes) usual() time.Duration {
+func (r *Reads) usual() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := slices.Sorted(slices.Values(r.seconds[:min(r.n, usualSeconds)]))

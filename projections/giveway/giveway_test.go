@@ -1,6 +1,8 @@
-package projections
+package giveway
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -42,28 +44,59 @@ func TestWhenReadsAreTooSlow(t *testing.T) {
 		"one second was bad":    {ms(12, 900, 13), 26 * time.Millisecond},
 		"they are slow already": {ms(30, 31, 32), 40 * time.Millisecond},
 	} {
-		v := &Views{}
+		reads := &Reads{}
 		for _, s := range x.seconds {
-			v.reads.learn(s)
+			reads.learn(s)
 		}
-		g := newGiveWay(v)
+		g := NewRebuild(reads, 16*time.Millisecond)
 		if g.limit != x.limit {
 			t.Errorf("%s: gives way at %s, want %s", name, g.limit, x.limit)
 		}
 		g.elsewhere.Store(int64(15 * time.Millisecond)) // of what is too long there, 15/16
-		if g.slow() {
+		if g.Slow() {
 			t.Errorf("%s: gives way to reads elsewhere that are not too slow for them", name)
 		}
 		g.elsewhere.Store(int64(17 * time.Millisecond))
-		if !g.slow() {
+		if !g.Slow() {
 			t.Errorf("%s: does not give way to reads elsewhere", name)
 		}
 	}
-	v := &Views{}
+	reads := &Reads{}
 	for i := range 10 * usualSeconds { // what was long ago is forgotten
-		v.reads.learn(time.Duration(min(i, usualSeconds)) * time.Millisecond)
+		reads.learn(time.Duration(min(i, usualSeconds)) * time.Millisecond)
 	}
-	if u := v.reads.usual(); u != usualSeconds*time.Millisecond {
+	if u := reads.usual(); u != usualSeconds*time.Millisecond {
 		t.Errorf("usual %s", u)
+	}
+}
+
+// While reads are slow a rebuild waits; when they stay slow without it, it goes on.
+func TestARebuildWaits(t *testing.T) {
+	t.Parallel()
+	reads := &Reads{}
+	g := NewRebuild(reads, time.Millisecond)
+	if err := g.Wait(t.Context()); err != nil || g.Paused() != 0 {
+		t.Errorf("waited for nobody: %s, %v", g.Paused(), err)
+	}
+	later := time.Now().Add(4 * time.Minute)
+	for quarter := range 4 { // slow in this second and in the next ones
+		for range 100 {
+			reads.Note(later.Add(time.Duration(quarter)*quarterSecond), 64*time.Millisecond)
+		}
+	}
+	if s := reads.Slowest(); s < 16*time.Millisecond {
+		t.Fatalf("slowest %s", s)
+	}
+	if err := g.Wait(t.Context()); err != nil || g.Paused() == 0 {
+		t.Errorf("did not wait: %v", err)
+	}
+	before := g.Paused()
+	if err := g.Wait(t.Context()); err != nil || g.Paused() != before {
+		t.Errorf("waits although it is not to blame: %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.Wait(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("waits for somebody gone: %v", err)
 	}
 }
