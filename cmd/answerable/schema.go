@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,16 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/projections"
 	"github.com/answerable-ledger/answerable/schemas"
+	"github.com/answerable-ledger/answerable/schemas/release"
 )
 
 type schemaCmd struct {
@@ -36,9 +30,6 @@ type sourceFlag struct {
 // sourceFolder is where they are unless it is said otherwise.
 const sourceFolder = "schemas"
 
-// lockName is the file with the hash of everything released.
-const lockName = "LOCK"
-
 type schemaCheckCmd struct {
 	sourceFlag
 }
@@ -52,28 +43,28 @@ Example:
 
 func (c schemaCheckCmd) Run(a *app) error {
 	source := os.DirFS(c.Source)
-	if _, err := fs.Stat(source, lockName); c.Source == sourceFolder && errors.Is(err, fs.ErrNotExist) {
+	if _, err := fs.Stat(source, release.LockName); c.Source == sourceFolder && errors.Is(err, fs.ErrNotExist) {
 		return checkBuilt(a)
 	}
-	lock, err := checkLock(source)
+	lock, err := release.Lock(source)
 	if errors.Is(err, fs.ErrNotExist) {
 		return usagef("%s holds no schemas: run this in the program's source, or name its folder with --source", c.Source)
 	}
 	if err != nil {
 		return err
 	}
-	if built, err := fs.ReadFile(schemas.Files(), lockName); err != nil || string(built) != string(lock) {
-		return errors.Join(fmt.Errorf("%s: this program was built from other schemas; build it anew", filepath.Join(c.Source, lockName)), err)
+	if built, err := fs.ReadFile(schemas.Files(), release.LockName); err != nil || string(built) != string(lock) {
+		return errors.Join(fmt.Errorf("%s: this program was built from other schemas; build it anew", filepath.Join(c.Source, release.LockName)), err)
 	}
 	registry, err := schemas.Load() // every hop and every form
 	if err != nil {
 		return err
 	}
-	chains, err := checkChains(source)
+	chains, err := release.Chains(source)
 	if err != nil {
 		return err
 	}
-	samples, err := checkSamples(source, registry)
+	samples, err := release.Samples(source, registry)
 	if err != nil {
 		return err
 	}
@@ -84,161 +75,17 @@ func (c schemaCheckCmd) Run(a *app) error {
 // checkBuilt checks what the program carries with it, where its source is not: on the machine of who operates it.
 func checkBuilt(a *app) error {
 	built := schemas.Files()
-	if _, err := checkLock(built); err != nil {
+	if _, err := release.Lock(built); err != nil {
 		return err
 	}
 	if _, err := schemas.Load(); err != nil {
 		return err
 	}
-	chains, err := checkChains(built)
+	chains, err := release.Chains(built)
 	if err != nil {
 		return err
 	}
 	a.printf("Đúng: chương trình này đọc được mọi phiên bản của %d loại và biểu mẫu; mẫu nằm trong mã nguồn.\n", "Good: this program reads every version of %d kinds and forms; their samples are in its source.\n", chains)
-	return nil
-}
-
-// checkLock compares every schema file with its line.
-func checkLock(source fs.FS) ([]byte, error) {
-	lock, err := fs.ReadFile(source, lockName)
-	if err != nil {
-		return nil, fmt.Errorf("this is to be run in the program's source, or with --source: %w", err)
-	}
-	locked := map[string]string{}
-	for line := range strings.Lines(string(lock)) {
-		sum, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok {
-			return nil, fmt.Errorf("%s: line %q is no hash, two spaces and path", lockName, line)
-		}
-		locked[path] = sum
-	}
-	for _, folder := range []string{"defs", "events", "forms", "meta"} {
-		err := fs.WalkDir(source, folder, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			text, err := fs.ReadFile(source, path)
-			if err != nil {
-				return err
-			}
-			hash := sha256.Sum256(text)
-			sum := hex.EncodeToString(hash[:])
-			switch locked[path] {
-			case sum:
-				delete(locked, path)
-				return nil
-			case "":
-				return fmt.Errorf("%s is not in %s; to release it add, sorted by path, the line\n%s  %s", path, lockName, sum, path)
-			}
-			return fmt.Errorf("%s was released and has changed: facts under it are recorded; undo that and begin a new version", path)
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	for path := range locked {
-		return nil, fmt.Errorf("%s was released and is gone", path)
-	}
-	return lock, nil
-}
-
-// checkChains wants every version from 1 on, and of events no other than those up to the current one.
-func checkChains(source fs.FS) (int, error) {
-	n := 0
-	for _, folder := range []string{"events", "forms"} {
-		names, err := fs.ReadDir(source, folder)
-		if err != nil {
-			return n, err
-		}
-		for _, name := range names {
-			n++
-			path := folder + "/" + name.Name()
-			last, err := lastVersion(source, path)
-			if err != nil {
-				return n, err
-			}
-			if folder != "events" {
-				continue
-			}
-			if current, ok := schemas.CurrentVersion(name.Name()); !ok || current != last {
-				return n, fmt.Errorf("%s: the newest version is %d, the program writes %d (see CurrentVersion)", path, last, current)
-			}
-		}
-	}
-	for _, kind := range schemas.Kinds() {
-		if _, err := fs.Stat(source, "events/"+kind); err != nil {
-			return n, fmt.Errorf("%s has no schema: %w", kind, err)
-		}
-	}
-	return n, nil
-}
-
-// lastVersion is the newest in a folder, which holds each from 1 on and nothing else.
-func lastVersion(source fs.FS, path string) (int, error) {
-	files, err := fs.ReadDir(source, path)
-	if err != nil {
-		return 0, err
-	}
-	for v := 1; v <= len(files); v++ {
-		if _, err := fs.Stat(source, versionFile(path, v)); err != nil {
-			return 0, fmt.Errorf("%s: %d files, and version %d is not among them", path, len(files), v)
-		}
-	}
-	return len(files), nil
-}
-
-func versionFile(path string, version int) string {
-	return path + "/" + strconv.Itoa(version) + ".json"
-}
-
-// sample is a recorded event as a file keeps it.
-type sample struct {
-	ID         uuid.UUID      `json:"id"`
-	Stream     string         `json:"stream"`
-	Revision   uint64         `json:"revision"`
-	RecordedAt time.Time      `json:"recorded_at"`
-	Kind       string         `json:"kind"`
-	Data       jsontext.Value `json:"data"`
-	Meta       jsontext.Value `json:"meta"`
-}
-
-// checkSamples reads the sample of every version, brings it to the current one, and judges what comes out by its schema.
-func checkSamples(source fs.FS, registry *schemas.Registry) (int, error) {
-	n := 0
-	for _, kind := range schemas.Kinds() {
-		current, _ := schemas.CurrentVersion(kind)
-		for v := 1; v <= current; v++ {
-			path := "testdata/golden/" + kind + "-" + strconv.Itoa(v) + ".json"
-			text, err := fs.ReadFile(source, path)
-			if err != nil {
-				return n, fmt.Errorf("version %d of %s has no sample: %w", v, kind, err)
-			}
-			if err := checkSample(text, registry); err != nil {
-				return n, fmt.Errorf("%s: %w", path, err)
-			}
-			n++
-		}
-	}
-	return n, nil
-}
-
-func checkSample(text []byte, registry *schemas.Registry) error {
-	var s sample
-	if err := json.Unmarshal(text, &s); err != nil {
-		return err
-	}
-	f, err := schemas.Decode(schemas.Source{Stream: s.Stream, Revision: s.Revision, RecordedAt: s.RecordedAt,
-		Stored: schemas.Stored{ID: s.ID, Kind: s.Kind, Data: s.Data, Meta: s.Meta}})
-	if err != nil {
-		return err
-	}
-	stored, err := schemas.Encode(f)
-	if err != nil {
-		return fmt.Errorf("brought to the current version: %w", err)
-	}
-	if err := registry.ValidateEvent(stored); err != nil {
-		return fmt.Errorf("brought to the current version it does not fit its schema: %v", err) // not as what somebody sent
-	}
 	return nil
 }
 
@@ -263,26 +110,21 @@ func (c schemaNewCmd) Run(a *app) error {
 		return usagef("%q is neither a kind of event nor a form", c.Name)
 	}
 	path := folder + "/" + c.Name
-	last, err := lastVersion(source, path)
+	last, err := release.Newest(source, path)
 	if err != nil {
 		return fmt.Errorf("%q is neither a kind of event nor a form of %s: %w", c.Name, c.Source, err)
 	}
-	text, err := fs.ReadFile(source, versionFile(path, last))
+	out, err := release.Next(source, path, last)
 	if err != nil {
 		return err
 	}
 	next := last + 1
-	id := func(v int) string { return fmt.Sprintf(`/schemas/%s/%d"`, path, v) }
-	out := strings.Replace(string(text), id(last), id(next), 1)
-	if folder == "forms" {
-		out = strings.Replace(out, fmt.Sprintf(`"version": %d,`, last), fmt.Sprintf(`"version": %d,`, next), 1)
-	}
-	file := filepath.Join(c.Source, filepath.FromSlash(versionFile(path, next)))
+	file := filepath.Join(c.Source, filepath.FromSlash(release.File(path, next)))
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(out)
+	_, err = f.Write(out)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
