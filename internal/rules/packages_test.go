@@ -129,3 +129,36 @@ func TestFilesAreReadableWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestPackagesAreOfOnePromise: what is larger than most packages says why it is still one, and up to where it may grow. What can
+// be told without the rest goes into a package of its own, below it, that imports nothing of it.
+func TestPackagesAreOfOnePromise(t *testing.T) {
+	t.Parallel()
+	const most = 3500 // lines, without tests
+	larger := map[string]struct {
+		lines int
+		why   string
+	}{
+		"projections":    {12600, "the fold, what writes and reads its rows on both engines, and the questions share the types of the rows"},
+		"cmd/answerable": {6900, "a command is a file; all share the program's wiring"},
+		"api":            {6000, "a resource is a file; all share one table of routes, from which the OpenAPI document is made"},
+		"api/web":        {6600, "a page is a file; all share one table of routes and one frame"},
+		"domain":         {4500, "a stream is a file; the set of events is sealed, which takes one package"},
+	}
+	lines := map[string]int{}
+	for _, s := range theTree(t).sources {
+		if !s.test {
+			lines[s.pkg] += strings.Count(string(theTree(t).files[s.name]), "\n")
+		}
+	}
+	for p, n := range lines {
+		if limit := max(most, larger[p].lines); n > limit {
+			t.Errorf("%s has %d lines, of %d at most: cut out what needs nothing of the rest, or say here why not", p, n, limit)
+		}
+	}
+	for p, l := range larger {
+		if lines[p] <= most || l.why == "" {
+			t.Errorf("%s is no longer large, or large without a reason", p)
+		}
+	}
+}
