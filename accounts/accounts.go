@@ -56,12 +56,14 @@ var (
 	ErrNoDemo = errors.New("only the demonstration signs in without proof, and only as its synthetic persons")
 )
 
-// Ledger is what accounts need of the write side: persons and their credentials are events.
+// Ledger is what accounts need of the write side: persons, their credentials and their other ways to sign in are events.
 type Ledger interface {
 	Offices
 	Person(ctx context.Context, p domain.PersonID) (domain.Person, error)
 	EnrollCredential(ctx context.Context, c commands.Command, e domain.CredentialEnrolled) (commands.Result, error)
 	RevokeCredential(ctx context.Context, c commands.Command, person domain.PersonID, credential, reason string) (commands.Result, error)
+	SetSignInMethod(ctx context.Context, c commands.Command, e domain.SignInMethodSet) (commands.Result, error)
+	EndSignInMethod(ctx context.Context, c commands.Command, e domain.SignInMethodEnded) (commands.Result, error)
 }
 
 // Options of New.

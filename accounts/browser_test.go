@@ -82,7 +82,7 @@ func TestEverythingNeedsAnAttempt(t *testing.T) {
 		"BeginSignature":   func() error { _, err := w.BeginSignature(w.ctx, none, s, "x"); return err },
 		"FinishSignature":  func() error { _, _, err := w.FinishSignature(w.ctx, none, s, "", nil); return err },
 		"SetPassword":      func() error { return w.SetPassword(w.ctx, none, s, goodPassword) },
-		"RemovePassword":   func() error { return w.RemovePassword(w.ctx, none, s, "lan") },
+		"RemovePassword":   func() error { return w.RemovePassword(w.ctx, none, s, "lan", "") },
 		"RevokePasskey":    func() error { _, err := w.RevokePasskey(w.ctx, none, s, "lan", "", ""); return err },
 		"SignOut":          func() error { return w.SignOut(w.ctx, none, s) },
 		"EndSession":       func() error { return w.EndSession(w.ctx, none, s, s.ID) },

@@ -194,20 +194,25 @@ func (a *Accounts) describe(ctx context.Context, e enroll.Enrolled, label string
 		return Detail{}, err
 	}
 	d := Detail{Detail: found, Label: truncate(norm.NFC.String(label), maxLabelBytes), Link: s.Link}
+	d.IssuedBy, err = a.linkBy(ctx, s)
+	return d, err
+}
+
+// linkBy is who made the link that a session's enrolment was opened by; "" when none was.
+func (a *Accounts) linkBy(ctx context.Context, s Session) (domain.PersonID, error) {
 	if s.Link == "" {
-		return d, nil
+		return "", nil
 	}
 	links, err := a.state.Links(ctx, s.Person)
 	if err != nil {
-		return Detail{}, err
+		return "", err
 	}
 	for _, l := range links {
 		if l.ID == s.Link {
-			d.IssuedBy = l.IssuedBy
-			return d, nil
+			return l.IssuedBy, nil
 		}
 	}
-	return Detail{}, fmt.Errorf("link %s: %w", s.Link, appstate.ErrNoLink)
+	return "", fmt.Errorf("link %s: %w", s.Link, appstate.ErrNoLink)
 }
 
 // Passkey is a passkey of a person, for a list of them.

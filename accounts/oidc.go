@@ -254,8 +254,7 @@ func (a *Accounts) comeBack(ctx context.Context, t Attempt, s Session, code, sta
 		return Returned{}, a.refused(ctx, t, s.Person, "oidc: "+err.Error())
 	}
 	if k == kindBind {
-		x := appstate.Subject{Issuer: a.oidc.Issuer, Subject: subject, Person: s.Person, BoundAt: t.at}
-		return Returned{Bound: true, Next: data.Next}, a.state.BindSubject(ctx, x, a.entry(t, s.Person, s.Person, ActSubject, x.Issuer+" "+x.Subject))
+		return Returned{Bound: true, Next: data.Next}, a.bind(ctx, t, s, subject)
 	}
 	o, err := a.vouched(ctx, t, subject)
 	return Returned{Opened: o, Next: data.Next}, err
@@ -283,22 +282,70 @@ func (a *Accounts) vouched(ctx context.Context, t Attempt, subject string) (Open
 	return a.open(ctx, t, p.ID, MethodOIDC, "")
 }
 
+// bind lets a subject sign the session's person in.
+func (a *Accounts) bind(ctx context.Context, t Attempt, s Session, subject string) error {
+	_, salt := newSecret()
+	x := appstate.Subject{Issuer: a.oidc.Issuer, Subject: subject, Person: s.Person, Salt: salt, BoundAt: t.at}
+	bound, err := a.subject(ctx, x)
+	if err != nil || bound.Salt != "" { // it is theirs already
+		return err
+	}
+	p, err := a.person(ctx, s.Person)
+	if err != nil {
+		return err
+	}
+	e := domain.SignInMethodSet{Method: domain.SignInOIDC, Issuer: x.Issuer, Digest: subjectDigest(x)}
+	if err := a.tellSet(ctx, t, p, s, e); err != nil {
+		return err
+	}
+	err = a.state.BindSubject(ctx, x, a.entry(t, s.Person, s.Person, ActSubject, x.Issuer+" "+x.Subject))
+	if errors.Is(err, appstate.ErrSubjectTaken) { // now it is known that what was told has no effect
+		return errors.Join(err, a.tellEnded(ctx, t, domain.SignInMethodEnded{Person: p.ID, Method: e.Method, Digest: e.Digest, At: t.at, EndedBy: domain.System, Reason: "the subject is another person's"}))
+	}
+	return err
+}
+
+// subject finds a binding of a person with its salt; without one it is not bound to them.
+func (a *Accounts) subject(ctx context.Context, x appstate.Subject) (appstate.Subject, error) {
+	all, err := a.state.Subjects(ctx, x.Person)
+	for _, s := range all {
+		if s.Issuer == x.Issuer && s.Subject == x.Subject {
+			return s, err
+		}
+	}
+	return appstate.Subject{Issuer: x.Issuer, Subject: x.Subject, Person: x.Person}, err
+}
+
 // Unbind takes a subject from the session's person and ends their sessions but this one. It needs a recent proof.
 func (a *Accounts) Unbind(ctx context.Context, t Attempt, s Session, issuer, subject string) error {
 	if err := a.fresh(t, s); err != nil {
 		return err
 	}
-	x := appstate.Subject{Issuer: issuer, Subject: subject, Person: s.Person}
-	return a.state.UnbindSubject(ctx, x, s.ID, a.entry(t, s.Person, s.Person, ActSubjectGone, issuer+" "+subject))
+	return a.unbind(ctx, t, s.Person, appstate.Subject{Issuer: issuer, Subject: subject, Person: s.Person}, s.ID, "")
 }
 
-// UnbindOf takes a subject from somebody, for an administrator, and ends all their sessions. It needs a recent proof.
-func (a *Accounts) UnbindOf(ctx context.Context, t Attempt, by Session, person domain.PersonID, issuer, subject string) error {
+// UnbindOf takes a subject from somebody, for an administrator who says why, and ends all their sessions. It needs a
+// recent proof.
+func (a *Accounts) UnbindOf(ctx context.Context, t Attempt, by Session, person domain.PersonID, issuer, subject, why string) error {
 	if err := a.administers(ctx, t, by); err != nil {
 		return err
 	}
-	x := appstate.Subject{Issuer: issuer, Subject: subject, Person: person}
-	return a.state.UnbindSubject(ctx, x, "", a.entry(t, person, by.Person, ActSubjectGone, issuer+" "+subject))
+	return a.unbind(ctx, t, by.Person, appstate.Subject{Issuer: issuer, Subject: subject, Person: person}, "", why)
+}
+
+func (a *Accounts) unbind(ctx context.Context, t Attempt, by domain.PersonID, x appstate.Subject, kept, why string) error {
+	if err := checkWhy(x.Person, by, why); err != nil {
+		return err
+	}
+	x, err := a.subject(ctx, x)
+	if err != nil {
+		return err
+	}
+	digest := subjectDigest(x)
+	if err := a.state.UnbindSubject(ctx, x, kept, a.entry(t, x.Person, by, ActSubjectGone, endedDetail(x, digest, why))); err != nil {
+		return err
+	}
+	return a.tellEnded(ctx, t, domain.SignInMethodEnded{Person: x.Person, Method: domain.SignInOIDC, Digest: digest, At: t.at, EndedBy: by, Reason: why})
 }
 
 // departureCookie has the session's prefix, for the same reason.

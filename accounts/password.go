@@ -140,12 +140,15 @@ func (a *Accounts) SetPassword(ctx context.Context, t Attempt, s Session, passwo
 	if s.Purpose == purposeEnrol {
 		kept = ""
 	}
+	if err := a.tellSet(ctx, t, p, s, domain.SignInMethodSet{Method: domain.SignInPassword}); err != nil {
+		return err
+	}
 	return a.state.SetPassword(ctx, appstate.Password{Person: p.ID, Hash: hash, SetAt: t.at}, kept, a.entry(t, p.ID, p.ID, ActPassword, s.Link))
 }
 
 // RemovePassword takes a person's password away, by themselves or an administrator, and ends their sessions but the one
-// it is done in: they sign in by passkey alone. It needs a recent proof.
-func (a *Accounts) RemovePassword(ctx context.Context, t Attempt, by Session, person domain.PersonID) error {
+// it is done in: they sign in by passkey alone. It needs a recent proof, and of an administrator the reason.
+func (a *Accounts) RemovePassword(ctx context.Context, t Attempt, by Session, person domain.PersonID, why string) error {
 	if err := a.fresh(t, by); err != nil {
 		return err
 	}
@@ -154,7 +157,13 @@ func (a *Accounts) RemovePassword(ctx context.Context, t Attempt, by Session, pe
 			return err
 		}
 	}
-	return a.state.SetPassword(ctx, appstate.Password{Person: person}, by.ID, a.entry(t, person, by.Person, ActPasswordGone, ""))
+	if err := checkWhy(person, by.Person, why); err != nil {
+		return err
+	}
+	if err := a.state.SetPassword(ctx, appstate.Password{Person: person}, by.ID, a.entry(t, person, by.Person, ActPasswordGone, why)); err != nil {
+		return err
+	}
+	return a.tellEnded(ctx, t, domain.SignInMethodEnded{Person: person, Method: domain.SignInPassword, At: t.at, EndedBy: by.Person, Reason: why})
 }
 
 // HasPassword reports whether a person has a password.

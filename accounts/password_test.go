@@ -104,7 +104,7 @@ func TestPassword(t *testing.T) {
 	_, err = b.StepUpPassword(w.ctx, b.attempt(), b.session(), goodPassword)
 	w.is(err, ErrRefused)
 	b.opened(b.StepUpPassword(w.ctx, b.attempt(), b.session(), "một mật khẩu khác hẳn"))
-	w.ok(b.RemovePassword(w.ctx, b.attempt(), b.session(), "lan"))
+	w.ok(b.RemovePassword(w.ctx, b.attempt(), b.session(), "lan", ""))
 	_, err = other.SignInPassword(w.ctx, other.attempt(), "lan", "một mật khẩu khác hẳn")
 	w.is(err, ErrRefused)
 	if got := w.acts(""); !strings.Contains(got, "password_removed") {

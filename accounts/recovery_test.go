@@ -32,7 +32,7 @@ func TestLinkOpensAnEnrolmentOnce(t *testing.T) {
 	w.is(err, ErrRefused)
 	_, err = b.RevokePasskey(w.ctx, b.attempt(), s, "lan", encode(lost.key.ID), "x")
 	w.is(err, ErrNotFresh)
-	w.is(b.RemovePassword(w.ctx, b.attempt(), s, "lan"), ErrNotFresh)
+	w.is(b.RemovePassword(w.ctx, b.attempt(), s, "lan", ""), ErrNotFresh)
 	_, _, err = b.IssueLink(w.ctx, b.attempt(), s, "lan")
 	w.is(err, ErrNotFresh)
 	got, p, err := b.Enrolment(b.request(http.MethodGet))

@@ -88,6 +88,27 @@ func (s *State) AccountEntries(ctx context.Context, person domain.PersonID, befo
 	return out, nil
 }
 
+// AccountPersons lists whoever the account log names and whoever has a password or a subject, in the order of their ids.
+func (s *State) AccountPersons(ctx context.Context) ([]domain.PersonID, error) {
+	rows, err := s.db.QueryContext(ctx, s.dialect.sql(`SELECT person FROM account_log WHERE person <> '' UNION SELECT person FROM password UNION SELECT person FROM subject ORDER BY 1`))
+	if err != nil {
+		return nil, fmt.Errorf("appstate: list the persons with accounts: %w: %w", ErrUnavailable, err)
+	}
+	defer rows.Close()
+	var out []domain.PersonID
+	for rows.Next() {
+		var p domain.PersonID
+		if err := rows.Scan(&p); err != nil {
+			return nil, fmt.Errorf("appstate: list the persons with accounts: %w: %w", ErrUnavailable, err)
+		}
+		out = append(out, p)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("appstate: list the persons with accounts: %w: %w", ErrUnavailable, err)
+	}
+	return out, nil
+}
+
 // exec runs a statement of a transaction.
 func (s *State) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
 	if _, err := tx.ExecContext(ctx, s.dialect.sql(query), args...); err != nil {

@@ -54,6 +54,6 @@ func postgresDialect() dialect {
 			`CREATE TABLE access_log (id ` + serial + `, at BIGINT NOT NULL, person TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL,
 				method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
 			`CREATE INDEX access_log_person ON access_log (person, id)`,
-		}, accountTables(serial), subjectTables()},
+		}, accountTables(serial), subjectTables(), subjectSalts(`replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')`)},
 	}
 }

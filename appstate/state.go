@@ -156,7 +156,7 @@ func sqliteDialect() dialect {
 		`CREATE TABLE access_log (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, person TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL,
 			method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL, status INTEGER NOT NULL, request TEXT NOT NULL)`,
 		`CREATE INDEX access_log_person ON access_log (person, id)`,
-	}, accountTables(`INTEGER PRIMARY KEY AUTOINCREMENT`), subjectTables()}}
+	}, accountTables(`INTEGER PRIMARY KEY AUTOINCREMENT`), subjectTables(), subjectSalts(`lower(hex(randomblob(32)))`)}}
 }
 
 // sqliteFull: a disk that is full when the file beside a database has to grow has a code of its own.

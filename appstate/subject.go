@@ -23,6 +23,7 @@ type Subject struct {
 	Issuer  string
 	Subject string
 	Person  domain.PersonID
+	Salt    string // of the digest by which the ledger tells of the binding; "" in a binding that is looked for
 	BoundAt time.Time
 	UsedAt  time.Time // of the last sign-in; zero: never
 }
@@ -36,11 +37,16 @@ func subjectTables() []string {
 	}
 }
 
+// subjectSalts gives every subject a salt, those bound before there were any a random one.
+func subjectSalts(random string) []string {
+	return []string{`ALTER TABLE subject ADD COLUMN salt TEXT NOT NULL DEFAULT ''`, `UPDATE subject SET salt = ` + random}
+}
+
 // BindSubject lets a subject sign a person in; ErrSubjectTaken when it signs in another. Binding one again changes nothing.
 func (s *State) BindSubject(ctx context.Context, x Subject, log AccountEntry) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		n, err := s.change(ctx, tx, `INSERT INTO subject (issuer, subject, person, bound_at, used_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT (issuer, subject) DO NOTHING`,
-			x.Issuer, x.Subject, string(x.Person), micros(x.BoundAt))
+		n, err := s.change(ctx, tx, `INSERT INTO subject (issuer, subject, person, salt, bound_at, used_at) VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (issuer, subject) DO NOTHING`,
+			x.Issuer, x.Subject, string(x.Person), x.Salt, micros(x.BoundAt))
 		if err != nil {
 			return err
 		}
@@ -83,7 +89,7 @@ func (s *State) UseSubject(ctx context.Context, issuer, subject string, at time.
 
 // Subjects lists the subjects that sign a person in, in the order of their binding.
 func (s *State) Subjects(ctx context.Context, person domain.PersonID) ([]Subject, error) {
-	rows, err := s.db.QueryContext(ctx, s.dialect.sql(`SELECT issuer, subject, bound_at, used_at FROM subject WHERE person = ? ORDER BY bound_at, issuer, subject`), string(person))
+	rows, err := s.db.QueryContext(ctx, s.dialect.sql(`SELECT issuer, subject, salt, bound_at, used_at FROM subject WHERE person = ? ORDER BY bound_at, issuer, subject`), string(person))
 	if err != nil {
 		return nil, fmt.Errorf("appstate: list subjects of %s: %w: %w", person, ErrUnavailable, err)
 	}
@@ -92,7 +98,7 @@ func (s *State) Subjects(ctx context.Context, person domain.PersonID) ([]Subject
 	for rows.Next() {
 		x := Subject{Person: person}
 		var bound, used int64
-		if err := rows.Scan(&x.Issuer, &x.Subject, &bound, &used); err != nil {
+		if err := rows.Scan(&x.Issuer, &x.Subject, &x.Salt, &bound, &used); err != nil {
 			return nil, fmt.Errorf("appstate: list subjects of %s: %w: %w", person, ErrUnavailable, err)
 		}
 		x.BoundAt, x.UsedAt = fromMicros(bound), fromMicros(used)

@@ -236,7 +236,7 @@ func TestFoldTakesAnyFacts(t *testing.T) {
 	l.Play(w.Attempts(s, 800))
 	all := l.Facts
 	for _, e := range []domain.Event{domain.UnitRenamed{Unit: "1", Name: "a"}, domain.UnitReclassified{}, domain.UnitMerged{}, domain.UnitDissolved{},
-		domain.RoleRevoked{}, domain.CredentialEnrolled{}, domain.CredentialRevoked{}, domain.RegimeClosed{}, domain.RegimeAmended{Rules: domain.Rules{Zone: "Nowhere"}},
+		domain.RoleRevoked{}, domain.CredentialEnrolled{}, domain.CredentialRevoked{}, domain.SignInMethodSet{}, domain.SignInMethodEnded{}, domain.RegimeClosed{}, domain.RegimeAmended{Rules: domain.Rules{Zone: "Nowhere"}},
 		domain.DayOpened{Duties: []domain.DayDuty{{}, {Groups: []domain.DutyGroup{{}}}}}, domain.ReportCorrected{Correction: domain.CorrectionErratum}, domain.TargetJudged{}} {
 		all = append(all, domain.Fact{Event: e})
 	}

@@ -94,6 +94,8 @@ type Person struct {
 	Synthetic   bool
 	Grants      []RoleGranted // revoked ones end at their revocation
 	Credentials []Credential
+	// SignInMethods are the ways to sign in besides keys, those that ended too, in the order of their setting.
+	SignInMethods []SignInMethod
 	CommandLog
 }
 
@@ -122,6 +124,11 @@ func (p Person) Apply(f Fact) Person {
 				p.Credentials[i].RevokedAt = e.At
 			}
 		}
+	case SignInMethodSet:
+		p = p.endSignIn(e.Method, e.Digest, f.RecordedAt)
+		p.SignInMethods = append(slices.Clip(p.SignInMethods), SignInMethod{SignInMethodSet: e, SetAt: f.RecordedAt, Event: f.EventID})
+	case SignInMethodEnded:
+		p = p.endSignIn(e.Method, e.Digest, e.At)
 	}
 	return p
 }

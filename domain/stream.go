@@ -107,6 +107,10 @@ func StreamOf(e Event) string {
 		return PersonStream(e.Person)
 	case CredentialRevoked:
 		return PersonStream(e.Person)
+	case SignInMethodSet:
+		return PersonStream(e.Person)
+	case SignInMethodEnded:
+		return PersonStream(e.Person)
 	case ReportSubmitted:
 		return ReportKey{e.Regime, e.Form, e.Unit, e.Date}.Stream()
 	case ReportCorrected:

@@ -17,7 +17,8 @@ type personRow struct {
 func (w *set) applyPerson(s *step) error {
 	id := domain.PersonID(strings.TrimPrefix(s.recorded.Stream, domain.CategoryPerson+"-"))
 	switch s.fact.Event.(type) {
-	case domain.PersonRegistered, domain.RoleGranted, domain.RoleRevoked, domain.CredentialEnrolled, domain.CredentialRevoked:
+	case domain.PersonRegistered, domain.RoleGranted, domain.RoleRevoked, domain.CredentialEnrolled, domain.CredentialRevoked,
+		domain.SignInMethodSet, domain.SignInMethodEnded:
 	default:
 		return errStrayKind
 	}

@@ -70,7 +70,7 @@ func Kinds() []string {
 		"DayOpened", "DayClosed", "ReportIssued",
 		"UnitRegistered", "UnitRenamed", "UnitReclassified", "UnitMoved", "UnitMerged", "UnitDissolved",
 		"OfficeTaken", "OfficeLeft", "AuthorityGranted", "AuthorityRevoked",
-		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked",
+		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked", "SignInMethodSet", "SignInMethodEnded",
 		"ReportSubmitted", "ReportCorrected", "ReportReturned", "ReportSignedOff",
 		"DeadlineBreached", "BreachWithdrawn", "BreachExplained", "BreachExcused", "BreachUpheld", "ReminderSent",
 		"TargetJudged",
@@ -89,7 +89,7 @@ func CurrentVersion(kind string) (int, bool) {
 		"DayOpened", "DayClosed",
 		"UnitRegistered", "UnitRenamed", "UnitReclassified", "UnitMoved", "UnitMerged", "UnitDissolved",
 		"OfficeTaken", "OfficeLeft", "AuthorityGranted", "AuthorityRevoked",
-		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked",
+		"PersonRegistered", "RoleGranted", "RoleRevoked", "CredentialEnrolled", "CredentialRevoked", "SignInMethodSet", "SignInMethodEnded",
 		"ReportReturned", "ReportSignedOff",
 		"DeadlineBreached", "BreachWithdrawn", "BreachExplained", "BreachExcused", "BreachUpheld", "ReminderSent",
 		"TargetJudged",
@@ -148,6 +148,10 @@ func decodeEvent(kind string, data []byte) (domain.Event, error) {
 		return into[domain.CredentialEnrolled](data)
 	case "CredentialRevoked":
 		return into[domain.CredentialRevoked](data)
+	case "SignInMethodSet":
+		return into[domain.SignInMethodSet](data)
+	case "SignInMethodEnded":
+		return into[domain.SignInMethodEnded](data)
 	case "ReportSubmitted":
 		return into[domain.ReportSubmitted](data)
 	case "ReportCorrected":

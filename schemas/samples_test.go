@@ -69,6 +69,8 @@ func samples() []domain.Event {
 		domain.RoleRevoked{Person: "p_1", Role: domain.RoleFiler, Unit: "25900", At: at("2021-02-09T00:00:00Z"), RevokedBy: "p_admin", Reason: "Chuyển công tác"},
 		domain.CredentialEnrolled{Person: "p_1", Credential: "Y3JlZA", Method: "webauthn", PublicKey: "pQECAyYgASFYIA", Detail: "Khóa văn phòng", EnrolledBy: "p_1"},
 		domain.CredentialRevoked{Person: "p_1", Credential: "Y3JlZA", At: at("2021-02-09T00:00:00Z"), RevokedBy: "p_admin", Reason: "Mất khóa"},
+		domain.SignInMethodSet{Person: "p_1", Method: domain.SignInOIDC, Issuer: "https://sso.binhduong.example", Digest: "4f0c1e6f3f2d6f3a9b6f0f6d3c2b1a09f8e7d6c5b4a392817065544332211000", Link: "9f8e7d6c5b4a3928", LinkBy: "p_admin", SetBy: "p_1"},
+		domain.SignInMethodEnded{Person: "p_1", Method: domain.SignInOIDC, Digest: "4f0c1e6f3f2d6f3a9b6f0f6d3c2b1a09f8e7d6c5b4a392817065544332211000", At: at("2021-02-09T00:00:00Z"), EndedBy: "p_admin", Reason: "Chuyển công tác"},
 		domain.ReportSubmitted{Regime: sampleKey.Regime, Form: sampleKey.Form, FormVersion: 2, Unit: sampleKey.Unit, Date: sampleKey.Date, Figures: filed.Figures,
 			Note: "Mẫu số giảm vì đã loại máy trùng “2 SIM”; đã đối chiếu với 6 khu phố.\nNgười đối chiếu: tổ công nghệ.", Digest: sampleDigest(filed),
 			Due: at("2021-02-08T07:00:00Z"), RegimeVersion: 1, Timeliness: domain.Late,

@@ -169,6 +169,7 @@ type Account struct {
 	Fresh        bool
 	PasskeysWork bool
 	HasPassword  bool
+	PasswordSet  time.Time // as the log tells; zero: there is none
 	Problem      string
 	Saved        bool // what was asked for was done
 	Roles        []AccountRole

@@ -288,6 +288,7 @@ type Person struct {
 	Tenures     []TenureLine
 	Authorities []AuthorityLine
 	Credentials []CredentialLine
+	SignIns     []SignInLine
 	Tokens      []TokenLine
 	Log         []AccountLine
 	Subjects    []AccountSubject // who they are at a provider of OpenID Connect
@@ -304,6 +305,14 @@ type CredentialLine struct {
 	Enrolled   time.Time
 	By         domain.PersonID
 	Revoked    time.Time // zero: in use
+}
+
+// SignInLine is another way in which somebody signs in, or did.
+type SignInLine struct {
+	Method string
+	Issuer string // the provider; "" for a password
+	Set    time.Time
+	Ended  time.Time // zero: in use
 }
 
 // AccountLine is one thing that happened to an account.

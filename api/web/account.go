@@ -40,6 +40,9 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 	if p.HasPassword, err = h.Accounts.HasPassword(c.ctx, c.person.ID); err != nil {
 		return err
 	}
+	if m, ok := c.person.SignInMethod(domain.SignInPassword, ""); ok && p.HasPassword {
+		p.PasswordSet = m.SetAt
+	}
 	keys, err := h.Accounts.Passkeys(c.ctx, c.person)
 	if err != nil {
 		return err

@@ -80,15 +80,15 @@ func TestOIDC(t *testing.T) {
 	// An administrator takes it away too: it signs in no longer, where it had is signed out, and the account log says who did.
 	filer.follow(elsewhere(filer, filer.page("/account"), "/account/oidc", "lan@op"), accounts.ReturnPath, nil)
 	admin := w.as("admin")
-	root = admin.follow(admin.page("/people/filer"), "/people/filer/unbind", nil)
-	admin.shows(root, "bỏ liên kết với hệ thống khác admin")
+	root = admin.follow(admin.page("/people/filer"), "/people/filer/unbind", url.Values{"reason": {"Chuyển công tác"}})
+	admin.shows(root, "bỏ liên kết với hệ thống khác admin", "Các cách đăng nhập khác", op.URL, "kết thúc")
 	if find(root, func(n *html.Node) bool { return strings.HasSuffix(attr(n, "action"), "/unbind") }) != nil {
 		t.Error("the subject is still bound")
 	}
 	filer.want(http.MethodGet, "/account", nil, http.StatusSeeOther)
 	again = w.as("")
 	again.send(elsewhere(again, again.page("/signin"), "/signin/oidc", "lan@op"), accounts.ReturnPath, nil, http.StatusForbidden)
-	admin.want(http.MethodPost, "/people/filer/unbind", url.Values{"issuer": {op.URL}, "subject": {"lan@op"}}, http.StatusNotFound)
+	admin.want(http.MethodPost, "/people/filer/unbind", url.Values{"issuer": {op.URL}, "subject": {"lan@op"}, "reason": {"Chuyển công tác"}}, http.StatusNotFound)
 
 	w.handler.Accounts, err = accounts.New(w.ledger, w.state, accounts.Options{Origin: "https://ledger.example", Name: "test", Clock: w.clock.Now, Demo: accounts.EnableDemo(),
 		OIDC: accounts.OIDC{Issuer: op.URL, ClientID: oidctest.ClientID, Name: "SSO"}})

@@ -156,6 +156,9 @@ func (h *Handler) showPerson(c *call, refusal error) error {
 	for _, k := range slices.Backward(person.Credentials) {
 		p.Credentials = append(p.Credentials, ui.CredentialLine{Credential: k.Credential, Method: k.Method, Enrolled: k.EnrolledAt, By: k.EnrolledBy, Revoked: k.RevokedAt})
 	}
+	for _, m := range slices.Backward(person.SignInMethods) {
+		p.SignIns = append(p.SignIns, ui.SignInLine{Method: m.Method, Issuer: m.Issuer, Set: m.SetAt, Ended: m.EndedAt})
+	}
 	if err := h.accountOf(c, id, &p); err != nil {
 		return err
 	}
@@ -276,7 +279,7 @@ func (h *Handler) personUnbind(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := h.Accounts.UnbindOf(c.ctx, c.attempt, c.session, person.ID, c.r.PostForm.Get("issuer"), c.r.PostForm.Get("subject")); err != nil {
+	if err := h.Accounts.UnbindOf(c.ctx, c.attempt, c.session, person.ID, c.r.PostForm.Get("issuer"), c.r.PostForm.Get("subject"), typedText(c, "reason")); err != nil {
 		return err
 	}
 	return c.redirect(c.personPath())

@@ -103,7 +103,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	}
 	look := a.newInspection(n, proof, place)
 	defer look.close()
-	site, err := a.withPages(n, state, look, how, place.Signing, handler)
+	site, who, err := a.withPages(n, state, look, how, place.Signing, handler)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	defer stop()
 	failed := make(chan error, 5)
-	running := 2
+	running := 3
 	if proof != nil {
 		running++
 		go func() { failed <- nameError("evidence", proof.run(background)) }()
@@ -134,6 +134,7 @@ func (a *app) serveNode(n *node, listener net.Listener, how serving) (err error)
 		}
 	}
 	go func() { failed <- nameError("views", n.views.Lead(background, closing)) }()
+	go func() { failed <- nameError("accounts", a.reconcile(background, who)) }()
 	go func() { failed <- nameError("log", a.checkLog(background, n.log)) }()
 	go func() { failed <- nameError("http", server.Serve(listener)) }()
 	a.printf("Đang phục vụ tại http://%s (Ctrl+C để dừng)\n", "Serving on http://%s (Ctrl+C ends it)\n", listener.Addr())
