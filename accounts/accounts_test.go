@@ -35,6 +35,7 @@ type world struct {
 	*testing.T
 	ctx    context.Context
 	clock  *eventlogtest.Clock
+	log    *memlog.Log
 	ledger *commands.Ledger
 	state  *appstate.State
 	path   string
@@ -49,7 +50,8 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	}
 	w := &world{T: t, ctx: context.Background(), clock: eventlogtest.NewClock(), path: filepath.Join(t.TempDir(), "state.db")}
 	w.clock.Set(time.Date(2021, 2, 8, 1, 0, 0, 0, time.UTC))
-	w.ledger = commands.New(memlog.New(w.clock.Now), registry, w.clock.Now, zap.NewNop())
+	w.log = memlog.New(w.clock.Now)
+	w.ledger = commands.New(w.log, registry, w.clock.Now, zap.NewNop())
 	for _, p := range []struct {
 		id   domain.PersonID
 		role domain.Role
