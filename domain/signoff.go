@@ -68,8 +68,8 @@ func (r Report) SignOffState() SignOffState {
 
 // Signed reports whether the newest version is signed.
 func (r Report) Signed() bool {
-	v, ok := r.Newest()
-	return ok && len(r.SignOffs) > 0 && r.SignOffs[len(r.SignOffs)-1].Version == v.Number
+	n, m := len(r.Versions), len(r.SignOffs)
+	return n > 0 && m > 0 && r.SignOffs[m-1].Version == r.Versions[n-1].Number
 }
 
 // SigningAttempt is what a head sends: the version and digest they saw, and the checkpoint of the log they saw it under.

@@ -86,6 +86,7 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 	w.numbered.day++
 	w.days[k], w.dayByN[d.n], w.directoryDirty = d, d, true
 	granted := r.grants(e.Date)
+	holders := 0
 	for i, duty := range e.Duties {
 		groups := duty.Groups
 		duty.Groups = nil
@@ -110,10 +111,11 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 				d.slots = slices.Grow(d.slots, len(g.Units))
 			}
 			for j, code := range g.Units {
-				unit, err := w.numberedUnit(code)
+				unit, err := w.openedFor(code, holders)
 				if err != nil {
 					return err
 				}
+				holders++
 				key := domain.ReportKey{Regime: e.Regime, Form: duty.Form, Unit: unit.code, Date: e.Date}
 				n := &slots[j]
 				n.id, n.unit, n.above, n.duty, n.report.Key = newSlotID(d.n, form, unit.n), unit, above, i, key
@@ -143,6 +145,22 @@ func (w *set) open(s *step, e domain.DayOpened) error {
 		}
 	}
 	return w.seal()
+}
+
+// openedFor is numberedUnit of a day's n-th holder, who in a bulk fold mostly was the n-th of the day before.
+func (w *set) openedFor(code domain.UnitCode, n int) (*unitRow, error) {
+	if w.from != nil {
+		return w.numberedUnit(code)
+	}
+	if n < len(w.holders) && w.holders[n].code == code {
+		return w.holders[n], nil
+	}
+	u, err := w.numberedUnit(code)
+	if err != nil {
+		return nil, err
+	}
+	w.holders = append(w.holders[:min(n, len(w.holders))], u)
+	return u, nil
 }
 
 func (w *set) numberedForm(f domain.FormID) int64 {

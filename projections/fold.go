@@ -128,6 +128,7 @@ type set struct {
 	lastDay  *dayRow
 	lastUnit *unitRow
 	lastForm formNumber
+	holders  []*unitRow // of the duties of the day opened last, in order; kept by a bulk fold only
 
 	// below is kept by a bulk fold only: a live one asks its source.
 	below map[int64]map[slotID]bool // obligations with a vacancy, under the unit that answers above

@@ -16,10 +16,10 @@ type officeRow struct {
 	chronicle
 	dirty   bool
 	holders []domain.PersonID // persons whose tenure began, for the index from person to offices
-	// answered is who was head when it was asked last, for a day's forms are due at one instant; 0 when nobody asked since
-	// the state changed.
-	asked    instant
-	answered int32
+	// answered is who was head when it was asked last, which is the same from one instant to before another: a fold asks for
+	// instants close to each other. Both are 0 when nobody asked since the state changed.
+	answered    int32
+	from, until instant
 }
 
 func (w *set) applyOffice(s *step) error {
@@ -51,7 +51,7 @@ func (w *set) applyOffice(s *step) error {
 		o.held(holder)
 	}
 	o.state = o.state.Apply(s.fact)
-	o.asked = 0
+	o.from, o.until = 0, 0
 	o.dirty, w.directoryDirty = true, true
 	switch s.fact.Event.(type) {
 	case domain.OfficeTaken, domain.OfficeLeft:
@@ -114,10 +114,25 @@ func (w *set) tenure(u *unitRow, when instant) (int32, error) {
 		}
 		u.office = o
 	}
-	if o := u.office; o.asked != when {
-		o.asked, o.answered = when, int32(domain.HeadAmong(o.state.Tenures, when.time()))
+	o := u.office
+	if when < o.from || when >= o.until {
+		o.ask(when)
 	}
-	return u.office.answered, nil
+	return o.answered, nil
+}
+
+// ask finds out who was head at an instant. The newest tenure comes before all others for as long as it lasts.
+func (o *officeRow) ask(when instant) {
+	n := domain.HeadAmong(o.state.Tenures, when.time())
+	o.answered, o.from, o.until = int32(n), when, when+1
+	if n == 0 || n < len(o.state.Tenures) {
+		return
+	}
+	t := &o.state.Tenures[n-1]
+	o.from, o.until = knownAt(&t.From), forever
+	if !t.Until.IsZero() {
+		o.until = knownAt(&t.Until)
+	}
 }
 
 func headAt(t time.Time) func(domain.Office) (domain.Tenure, bool) {

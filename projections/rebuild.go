@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -84,6 +85,7 @@ func (v *Views) rebuild(ctx context.Context, how rebuilding) (found Comparison, 
 // run does what begin has begun.
 func (b *build) run(ctx context.Context) (found Comparison, err error) {
 	v := b.v
+	defer collectLess()()
 	defer func() {
 		if err != nil && v.store.dialect().full(err) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
@@ -123,6 +125,23 @@ func (b *build) run(ctx context.Context) (found Comparison, err error) {
 		return err
 	})
 	return b.found, err
+}
+
+// rebuildGrowth is how much the heap may grow beside what is held, in percent, before it is collected while a rebuild goes
+// on: a long log makes garbage by the gigabyte, and what is held is bounded (heldObligations). Chosen: a tenth of the
+// processor's time, for at most half a gigabyte.
+const rebuildGrowth = 300
+
+// collectLess has the collector run less often until the function it gives is called. A limit of the memory (GOMEMLIMIT)
+// still holds; so does whatever else than the default was set (GOGC), also by another rebuild of this process.
+func collectLess() (asBefore func()) {
+	const byDefault = 100
+	was := debug.SetGCPercent(rebuildGrowth)
+	if was != byDefault {
+		debug.SetGCPercent(was)
+		return func() {}
+	}
+	return func() { debug.SetGCPercent(was) }
 }
 
 // write folds the log into a generation of its own, settled; after an error there is none.
