@@ -345,7 +345,8 @@ func TestAccessLog(t *testing.T) {
 	w.want(ask{as: "inspector", path: "/v1/regimes/bluezone/history/99999/2021-02-08"}, 404)
 	w.want(ask{as: "department", path: "/v1/regimes/bluezone/compliance"}, 200) // neither an inspector nor an export
 	w.want(ask{as: "department", path: "/v1/events"}, 200)                      // an export
-	w.want(ask{as: "filer", path: "/v1/events"}, 403)                           // not let in
+	w.want(ask{as: "filer", path: "/v1/events"}, 403)                           // not let in, and noted all the same
+	w.want(ask{path: "/v1/events"}, 401)                                        // a stranger
 	if err := w.state.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +361,7 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	want := []string{"inspector inspector /v1/regimes/bluezone/compliance?unit=25741 200", "inspector inspector /v1/regimes/bluezone/history/99999/2021-02-08? 404", "department department /v1/events? 200"}
+	want := []string{"inspector inspector /v1/regimes/bluezone/compliance?unit=25741 200", "inspector inspector /v1/regimes/bluezone/history/99999/2021-02-08? 404", "department department /v1/events? 200", "filer  /v1/events? 403"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -100,6 +100,7 @@ func (h *Handler) serve(rt *route, x *exchange, r *http.Request) {
 	}()
 	if err := h.admit(c); err != nil {
 		h.fail(c, err)
+		h.logAccess(c)
 		return
 	}
 	defer h.logAccess(c) // also when the handler panics: it may have begun to answer
@@ -122,10 +123,10 @@ func (h *Handler) admit(c *call) error {
 		if err != nil {
 			return err
 		}
+		c.token, c.actor.ID = token, token.Person // a refusal is theirs, too
 		if token.Scope != appstate.ScopeWrite && rt.method != http.MethodGet {
 			return refuse(http.StatusForbidden, codeTokenScope)
 		}
-		c.token = token
 		person, err := h.Ledger.Person(c.ctx, token.Person)
 		if err != nil {
 			return fmt.Errorf("api: person %s: %w", token.Person, err)
@@ -183,9 +184,12 @@ func (h *Handler) logFailure(x *exchange, r *http.Request, p *Problem, err error
 	}
 }
 
-// logAccess notes the readings of inspectors, and every export, whatever came of them; once for each request.
+// logAccess notes the readings of inspectors, every export, whatever came of them, and what any holder of a token was
+// refused; once for each request.
 func (h *Handler) logAccess(c *call) {
-	if c.logged || c.token.ID == "" || c.route.method != http.MethodGet || c.role != domain.RoleInspector && !c.route.export {
+	refused := c.x.status == http.StatusForbidden || c.x.status == http.StatusNotFound
+	reading := c.route.method == http.MethodGet && (c.role == domain.RoleInspector || c.route.export)
+	if c.logged || c.token.ID == "" || !refused && !reading {
 		return
 	}
 	c.logged = true

@@ -86,6 +86,11 @@ func (r *run) pages(n *node, p province.Province, last domain.Date, days int, ev
 		// These are weighed: nothing is wanted of their first byte.
 		{"breaches", "/judgements?" + span, 0},
 		{"synthesis", "/totals?date=" + string(last), 0},
+		{"synthesis of a district", "/totals?form=commune&date=" + string(last) + "&unit=" + string(p.District(0)), 0},
+		{"a number of the synthesis, taken apart", "/chain?form=commune&field=installed&date=" + string(last), 0},
+		{"the same of a district", "/chain?form=commune&field=installed&date=" + string(last) + "&unit=" + string(p.District(0)), 0},
+		{"grid of the province", "/grid?" + week, 0},
+		{"units to inspect", "/inspect?date=" + string(last), 0},
 		{"target progress", "/progress?date=" + string(last), 0},
 		{"a unit's report", "/reports/" + string(p.District(0)) + "/" + string(last), 0},
 		{"organisation", "/organisation", 0},

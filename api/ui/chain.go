@@ -18,6 +18,8 @@ type Chain struct {
 	Evidence  bool // there is proof of events
 	Missing   []domain.UnitCode
 	Parts     []ChainPart
+	Of        domain.UnitCode // the one part that is shown; "" is each
+	Next      string          // where the next page of parts begins; "" on the last one
 }
 
 // ChainPart is what one report gave, or what an area's reports gave together.
@@ -32,6 +34,7 @@ type ChainPart struct {
 	EventID    string                  // of the version that was taken; "" for an area
 	SignOff    *projections.SignOffRow // of the version that was taken; nil: nobody signed it
 	Parts      []ChainPart             // what it is made of
+	Folded     int                     // how many parts it is made of that are on a page of their own
 }
 
 // ChainLevel is some parts of a page of a chain.

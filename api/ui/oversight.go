@@ -3,6 +3,7 @@ package ui
 import (
 	"html"
 	"html/template"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -66,15 +67,17 @@ type Grid struct {
 	Totals      []GridTotal // by day
 	All         GridTotal
 	Place       string
+	Next        string // where the next page of rows begins; "" on the last one
 	links       []gridLink
 }
 
 // GridArea is the units that report through one.
 type GridArea struct {
-	Area  domain.UnitCode // "" are those that report directly
-	Name  string
-	Rows  []GridRow
-	Total GridTotal
+	Area   domain.UnitCode // "" are those that report directly
+	Name   string
+	Rows   []GridRow
+	Total  GridTotal
+	Folded bool // its rows are on a page of their own
 }
 
 // GridRow is a unit's obligation over the days.
@@ -174,10 +177,23 @@ type Totals struct {
 	Frame
 	Previous  domain.Date
 	Following domain.Date
-	Synthesis projections.Synthesis
+	Area      domain.UnitCode // whose parts are shown; "" is the province
+	Form      domain.FormID   // the one shown; "" is each
+	Forms     []FormTotal
+	Place     string
 	Issued    []Issued
 	MayIssue  bool
 	Key       string
+}
+
+// FormTotal is the sums of one form, and one page of what they are made of: the areas beneath, or, where there are none, the
+// units themselves.
+type FormTotal struct {
+	projections.SynthesisTotal
+	Beneath     []projections.SynthesisTotal
+	MissingHere []domain.UnitCode
+	MadeOfHere  []domain.ChildPin
+	Next        string // where the next page begins; "" on the last one
 }
 
 // Issued is a synthesis that was sent up.
@@ -204,6 +220,12 @@ type AccessRow struct {
 	Role   domain.Role
 	What   string
 	Status int
+}
+
+// Refused reports whether they were not shown, or not let do, what they asked for: who may not see a unit and who asks for
+// none that there is are answered alike in places.
+func (r AccessRow) Refused() bool {
+	return r.Status == http.StatusForbidden || r.Status == http.StatusNotFound
 }
 
 // District is the board of a district's children.

@@ -53,6 +53,7 @@ var texts = map[string]domain.Wording{
 	"direct":       {Vi: "Báo cáo trực tiếp", En: "Reporting directly"},
 	"all_areas":    {Vi: "Tất cả địa bàn", En: "All areas"},
 	"area":         {Vi: "Địa bàn", En: "Area"},
+	"areas":        {Vi: "Theo địa bàn", En: "By area"},
 	"unit":         {Vi: "Đơn vị", En: "Unit"},
 	"form":         {Vi: "Biểu", En: "Form"},
 	"status":       {Vi: "Tình trạng", En: "Status"},

@@ -200,7 +200,8 @@ var peopleTexts = map[string]domain.Wording{
 	"any":               {Vi: "tất cả", En: "any"},
 	"results":           {Vi: "Kết quả", En: "Results"},
 	"access":            {Vi: "Nhật ký truy cập", En: "Access log"},
-	"access_help":       {Vi: "Ai đã hỏi gì, lúc nào. Thanh tra thấy phần của mình; quản trị thấy tất cả.", En: "Who asked for what, when. Inspectors see their own; administrators see everybody's."},
+	"access_help":       {Vi: "Ai đã hỏi gì, lúc nào, kể cả những gì bị từ chối. Thanh tra thấy phần của mình; quản trị thấy tất cả.", En: "Who asked for what, when, and what was refused them. Inspectors see their own; administrators see everybody's."},
+	"access_refused":    {Vi: "bị từ chối", En: "refused"},
 	"at_time":           {Vi: "Lúc", En: "At"},
 	"who":               {Vi: "Ai", En: "Who"},
 

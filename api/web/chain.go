@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/domain"
@@ -24,7 +25,7 @@ func (h *Handler) chainPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Chain{Frame: f, Evidence: h.Evidence != nil, Form: domain.FormID(c.query.Get("form")), Field: c.query.Get("field"), Area: c.unitAsked()}
+	p := ui.Chain{Frame: f, Evidence: h.Evidence != nil, Form: domain.FormID(c.query.Get("form")), Field: c.query.Get("field"), Area: c.unitAsked(), Of: domain.UnitCode(c.query.Get("of"))}
 	form, ok := h.Registry.CurrentForm(p.Form)
 	i := slices.IndexFunc(form.Fields, func(x domain.Field) bool { return x.Name == p.Field })
 	if !ok || i < 0 {
@@ -40,27 +41,68 @@ func (h *Handler) chainPage(c *call) error {
 		return err
 	}
 	x := apart{c: c, regime: r, day: day, known: &f, date: f.Date, field: p.Field, records: map[domain.FormID]map[domain.UnitCode]projections.AnswerRecord{}}
-	areas := map[domain.UnitCode]projections.SynthesisTotal{}
+	skip, err := boardCursor(c.query.Get("cursor"))
+	if err != nil {
+		return err
+	}
+	areas, within := map[domain.UnitCode]projections.SynthesisTotal{}, map[domain.UnitCode]bool{}
 	for _, total := range s.Totals {
-		areas[total.Area] = total
-		if total.Area != p.Area {
-			continue
-		}
-		p.AreaName, p.Missing, p.Total = total.AreaName, total.Missing, sumOf(total, p.Field)
-		for _, pin := range total.MadeOf {
-			part, err := x.part(p.Form, pin, nil, 0)
-			if err != nil {
-				return err
+		if areas[total.Area] = total; total.Area != p.Area {
+			for _, pin := range total.MadeOf {
+				within[pin.Unit] = true
 			}
-			p.Parts = append(p.Parts, part)
 		}
 	}
-	if p.Area == "" {
+	total := areas[p.Area]
+	p.AreaName, p.Missing, p.Total = total.AreaName, pageOf(total.Missing, skip), sumOf(total, p.Field)
+	pins := total.MadeOf
+	many := len(pins) > partsOnPage
+	if many { // then the areas stand for what is within them
+		pins = slices.DeleteFunc(slices.Clone(pins), func(pin domain.ChildPin) bool { return within[pin.Unit] })
+		if skip == 0 {
+			p.Parts = foldedAreas(s.Totals, p.Area, p.Field)
+		}
+	}
+	x.few = many || p.Area != "" || p.Of != ""
+	if p.Of != "" {
+		pins = slices.DeleteFunc(slices.Clone(pins), func(pin domain.ChildPin) bool { return pin.Unit != p.Of })
+	}
+	if skip+partsOnPage < max(len(pins), len(total.Missing)) {
+		p.Next = strconv.Itoa(skip + partsOnPage)
+	}
+	nodes := 0
+	for _, pin := range pageOf(pins, skip) {
+		part, err := x.part(p.Form, pin, nil, 0)
+		if err != nil {
+			return err
+		}
+		p.Parts = append(p.Parts, part)
+		nodes += 1 + len(part.Parts)
+	}
+	if p.Of == "" && nodes > partsOnPage {
+		for i := range p.Parts {
+			if part := &p.Parts[i]; len(part.Parts) > 0 {
+				part.Folded, part.Parts = len(part.Parts), nil
+			}
+		}
+	}
+	if p.Area == "" && !many && nodes <= partsOnPage {
 		if p.Parts, err = x.byArea(p.Form, p.Parts, areas); err != nil {
 			return err
 		}
 	}
 	return c.render(http.StatusOK, p)
+}
+
+// foldedAreas is what each area gave, for pages of their own to take apart.
+func foldedAreas(totals []projections.SynthesisTotal, asked domain.UnitCode, field string) []ui.ChainPart {
+	var out []ui.ChainPart
+	for _, t := range totals {
+		if t.Area != asked && t.Received > 0 {
+			out = append(out, ui.ChainPart{Unit: t.Area, UnitName: t.AreaName, Value: sumOf(t, field), Folded: t.Received})
+		}
+	}
+	return out
 }
 
 func sumOf(total projections.SynthesisTotal, field string) *int64 {
@@ -81,6 +123,20 @@ type apart struct {
 	date    domain.Date
 	field   string
 	records map[domain.FormID]map[domain.UnitCode]projections.AnswerRecord // of the forms that were needed
+	few     bool                                                           // units are needed among many: each is asked about alone
+}
+
+// record is who answers for a unit's report of the day.
+func (x *apart) record(form domain.FormID, unit domain.UnitCode) (projections.AnswerRecord, error) {
+	if !x.few {
+		records, err := x.of(form)
+		return records[unit], err
+	}
+	page, err := x.c.h.Views.Answer(x.c.ctx, projections.AnswerQuery{Regime: x.regime.ID, Form: form, Unit: unit, From: x.date, To: x.date, KnownAt: x.known.KnownAt, Limit: 1})
+	if err != nil || len(page.Records) == 0 {
+		return projections.AnswerRecord{}, err
+	}
+	return page.Records[0], nil
 }
 
 // of lists who answers for a form's reports of the day.
@@ -108,11 +164,10 @@ func (x *apart) of(form domain.FormID) (map[domain.UnitCode]projections.AnswerRe
 // part is what one version of a report gave, with what that was made of in turn. The view knows the newest version; an
 // earlier one, which a sum above has pinned, stands in the report for ever. head is who answers for that, where it is known.
 func (x *apart) part(form domain.FormID, pin domain.ChildPin, head *projections.HeadRef, depth int) (ui.ChainPart, error) {
-	records, err := x.of(form)
+	record, err := x.record(form, pin.Unit)
 	if err != nil {
 		return ui.ChainPart{}, err
 	}
-	record := records[pin.Unit]
 	out := ui.ChainPart{Unit: pin.Unit, UnitName: record.UnitName, Version: pin.Version, Newest: record.Version, Answerable: record.Answerable}
 	if head != nil {
 		out.Answerable = *head

@@ -124,6 +124,7 @@ func TestOneDay(t *testing.T) {
 	department.shows(root2, "Thủ Dầu Một : 4.150 (Tổng hợp từ 1)", "Ai chịu trách nhiệm: Nguyễn head")
 	root2 = department.page("/chain?date=2021-02-08&form=district&field=installed")
 	department.shows(root2, "Thủ Dầu Một : 4.100 (Tổng hợp từ 1)", "4.100 Bản 2", "Cấp dưới đã thay đổi sau khi tổng hợp: 3")
+	department.shows(department.page("/chain?date=2021-02-08&form=district&field=installed&of=718"), "Thủ Dầu Một", "4.100 Bản 2")
 	department.shows(department.follow(root, "/issue", url.Values{"to": {"Sở TTTT"}}), "Sở TTTT", "Số 1")
 	department.shows(department.page("/operations"), "Không có luồng nào bị giữ")
 

@@ -19,6 +19,13 @@ import (
 // maxGridDays bounds the columns of the grid. Chosen: a directive's quarter.
 const maxGridDays = 92
 
+// gridCells and gridRows bound a page of the grid: beyond, the districts are shown, and each has a page of its own. Chosen:
+// the 91 units and 45 days of the directive of 2021 are on one page, which stays below 40 kB on the line.
+const (
+	gridCells = 6000
+	gridRows  = 500
+)
+
 // judgedAtOnce is how many breaches a page holds. Chosen: some four screens of a desk.
 const judgedAtOnce = 25
 
@@ -58,6 +65,11 @@ func (h *Handler) gridPage(c *call) error {
 	}
 	p.Place = grid.Place
 	h.fillGrid(&p, f, grid.Rows)
+	skip, err := boardCursor(c.query.Get("cursor"))
+	if err != nil {
+		return err
+	}
+	foldGrid(&p, skip)
 	for _, form := range h.Registry.Forms() {
 		if slices.ContainsFunc(r.Rules().Duties, func(d domain.Duty) bool { return d.Form == form.ID }) {
 			p.Forms = append(p.Forms, ui.Choice{Value: string(form.ID), Text: f.Word(form.Title)})
@@ -175,6 +187,33 @@ func (h *Handler) fillGrid(p *ui.Grid, f ui.Frame, rows []projections.GridRow) {
 	}
 }
 
+// foldGrid leaves on a page what it can carry: of a whole province the districts, of what is left one page of rows. The sums
+// are of all.
+func foldGrid(p *ui.Grid, skip int) {
+	rows := 0
+	for _, a := range p.Areas {
+		rows += len(a.Rows)
+	}
+	atOnce := min(gridRows, gridCells/max(1, len(p.Days)))
+	if rows <= atOnce {
+		return
+	}
+	seen := 0
+	for i := range p.Areas {
+		a := &p.Areas[i]
+		if p.Area == "" && a.Area != "" {
+			a.Folded, a.Rows = true, nil
+			continue
+		}
+		all := a.Rows
+		a.Rows = all[min(max(skip-seen, 0), len(all)):min(max(skip+atOnce-seen, 0), len(all))]
+		seen += len(all)
+	}
+	if skip+atOnce < seen {
+		p.Next = strconv.Itoa(skip + atOnce)
+	}
+}
+
 // judgePage lists breaches, for the department to accept or to refuse an explanation.
 func (h *Handler) judgePage(c *call) error {
 	f, err := c.frame("breaches")
@@ -270,31 +309,6 @@ func (h *Handler) progress(c *call, f ui.Frame, r domain.Regime, form domain.For
 		out = append(out, area)
 	}
 	return out, nil
-}
-
-// totalsPage is the day's synthesis with its coverage; the department issues it.
-func (h *Handler) totalsPage(c *call) error {
-	f, err := c.frame("synthesis")
-	if err != nil {
-		return err
-	}
-	r, err := c.regime(&f)
-	if err != nil {
-		return err
-	}
-	s, err := h.Views.Synthesis(c.ctx, projections.SynthesisQuery{Regime: r.ID, Date: f.Date, Area: c.unitAsked(), KnownAt: f.KnownAt})
-	if err != nil {
-		return err
-	}
-	day, err := h.Ledger.Day(c.ctx, r.ID, f.Date)
-	if err != nil {
-		return err
-	}
-	p := ui.Totals{Frame: f, Synthesis: s, Previous: r.Neighbour(f.Date, -1), Following: r.Neighbour(f.Date, 1), Key: newKey(), MayIssue: c.actor.Has(domain.RoleDepartment, "") && f.KnownAt == nil && day.Opened != nil}
-	for _, issued := range day.Issued {
-		p.Issued = append(p.Issued, ui.Issued{Number: issued.Number, To: issued.To, Note: issued.Note, Parts: len(issued.Parts)})
-	}
-	return c.render(http.StatusOK, p)
 }
 
 func (h *Handler) issue(c *call) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/appstate"
 	"github.com/answerable-ledger/answerable/domain"
 	"github.com/answerable-ledger/answerable/projections"
 )
@@ -196,11 +197,19 @@ func (h *Handler) accessPage(c *call) error {
 	}
 	p := ui.Access{Frame: f}
 	for _, a := range rows {
-		p.Rows = append(p.Rows, ui.AccessRow{ID: a.ID, At: a.At, Person: a.Person, Role: a.Role, What: address(a.Path, a.Query), Status: a.Status})
+		p.Rows = append(p.Rows, ui.AccessRow{ID: a.ID, At: a.At, Person: a.Person, Role: a.Role, What: asked(a), Status: a.Status})
 		p.Last = a.ID
 	}
 	p.More = len(rows) == 500
 	return c.render(http.StatusOK, p)
+}
+
+// asked is what somebody asked for; of what changes nothing, the address says it all.
+func asked(a appstate.Access) string {
+	if a.Method == http.MethodGet {
+		return address(a.Path, a.Query)
+	}
+	return a.Method + " " + address(a.Path, a.Query)
 }
 
 func address(path, query string) string {

@@ -267,6 +267,13 @@ func TestOrganisation(t *testing.T) {
 	}
 	w.clock.Set(at(8, 10))
 	root = department.page(unit)
+	for _, act := range []string{"/appoint", "/leave", "/delegate", "/undelegate"} { // it is too long ago that they proved who they are
+		department.want(http.MethodPost, unit+act, url.Values{"key": {newKey()}, "person": {"filer_b"}, "title": {"x"}, "authority": {"uq_1"}, "reason": {"x"}}, http.StatusForbidden)
+	}
+	if o, err := w.ledger.Office(w.ctx, "25741"); err != nil || len(o.Tenures) != 2 || len(o.Authorities) != 1 || !o.Authorities[0].RevokedAt.IsZero() {
+		t.Errorf("without a fresh proof: %+v (%v)", o, err)
+	}
+	department = w.as("department")
 	target, values := department.form(root, unit+"/delegate", url.Values{"person": {"deputy"}, "capacity": {"KT"}, "title": {"Phó"}, "until": {"2021-03-01T00:00"}, "decision": {"06/UQ"}})
 	department.want(http.MethodPost, target, values, http.StatusSeeOther)
 	r := department.want(http.MethodPost, target, values, http.StatusSeeOther) // sent twice

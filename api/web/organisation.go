@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/answerable-ledger/answerable/accounts"
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/commands"
 	"github.com/answerable-ledger/answerable/domain"
@@ -280,49 +281,63 @@ func (c *call) act(to string, again func(*call, error) error, do func(commands.C
 
 func (c *call) officePath() string { return "/organisation/" + url.PathEscape(c.path("unit")) }
 
+// officeTerms are the fields that every form about the holder of an office has.
+type officeTerms struct {
+	unit        domain.UnitCode
+	person      domain.PersonID
+	from, until time.Time
+}
+
+// terms reads those fields; an instant that is not typed is the one given.
+func (c *call) terms(from, until time.Time) (officeTerms, error) {
+	t := officeTerms{unit: domain.UnitCode(c.path("unit"))}
+	var err error
+	if t.person, err = c.typedPerson(); err != nil {
+		return t, err
+	}
+	if t.from, err = c.typedInstant("from", from); err != nil {
+		return t, err
+	}
+	t.until, err = c.typedInstant("until", until)
+	return t, err
+}
+
+// actOnOffice runs the command of a form about who answers for a unit. It takes a fresh proof: who finds the page open makes
+// nobody a head, and lets nobody sign.
+func (h *Handler) actOnOffice(c *call, do func(commands.Command) (commands.Result, error)) error {
+	if !c.session.Fresh(c.at) {
+		return accounts.ErrNotFresh
+	}
+	return c.act(c.officePath(), h.showOffice, do)
+}
+
 // appoint records that somebody became head or acting head.
 func (h *Handler) appoint(c *call) error {
-	return c.act(c.officePath(), h.showOffice, func(cmd commands.Command) (commands.Result, error) {
-		person, err := c.typedPerson()
+	return h.actOnOffice(c, func(cmd commands.Command) (commands.Result, error) {
+		t, err := c.terms(c.at, time.Time{})
 		if err != nil {
 			return commands.Result{}, err
 		}
-		from, err := c.typedInstant("from", c.at)
-		if err != nil {
-			return commands.Result{}, err
-		}
-		return h.Ledger.TakeOffice(c.ctx, cmd, domain.OfficeTaken{Unit: domain.UnitCode(c.path("unit")), Person: person, Capacity: domain.Capacity(c.r.PostForm.Get("capacity")),
-			Title: typedText(c, "title"), From: from, Decision: typedText(c, "decision")})
+		return h.Ledger.TakeOffice(c.ctx, cmd, domain.OfficeTaken{Unit: t.unit, Person: t.person, Capacity: domain.Capacity(c.r.PostForm.Get("capacity")),
+			Title: typedText(c, "title"), From: t.from, Decision: typedText(c, "decision")})
 	})
 }
 
 // leave records that the holder of an office left it.
 func (h *Handler) leave(c *call) error {
-	return c.act(c.officePath(), h.showOffice, func(cmd commands.Command) (commands.Result, error) {
-		person, err := c.typedPerson()
+	return h.actOnOffice(c, func(cmd commands.Command) (commands.Result, error) {
+		t, err := c.terms(time.Time{}, c.at)
 		if err != nil {
 			return commands.Result{}, err
 		}
-		until, err := c.typedInstant("until", c.at)
-		if err != nil {
-			return commands.Result{}, err
-		}
-		return h.Ledger.LeaveOffice(c.ctx, cmd, domain.OfficeLeft{Unit: domain.UnitCode(c.path("unit")), Person: person, Until: until, Reason: typedText(c, "reason")})
+		return h.Ledger.LeaveOffice(c.ctx, cmd, domain.OfficeLeft{Unit: t.unit, Person: t.person, Until: t.until, Reason: typedText(c, "reason")})
 	})
 }
 
 // delegate lets somebody sign for the head, for a time.
 func (h *Handler) delegate(c *call) error {
-	return c.act(c.officePath(), h.showOffice, func(cmd commands.Command) (commands.Result, error) {
-		person, err := c.typedPerson()
-		if err != nil {
-			return commands.Result{}, err
-		}
-		from, err := c.typedInstant("from", c.at)
-		if err != nil {
-			return commands.Result{}, err
-		}
-		until, err := c.typedInstant("until", time.Time{})
+	return h.actOnOffice(c, func(cmd commands.Command) (commands.Result, error) {
+		t, err := c.terms(c.at, time.Time{})
 		if err != nil {
 			return commands.Result{}, err
 		}
@@ -335,14 +350,14 @@ func (h *Handler) delegate(c *call) error {
 		}
 		// The form's key names the authority: sending the form twice grants one.
 		name := "uq_" + strings.ReplaceAll(c.r.PostForm.Get("key"), "-", "")[:min(12, len(strings.ReplaceAll(c.r.PostForm.Get("key"), "-", "")))]
-		return h.Ledger.GrantAuthority(c.ctx, cmd, domain.AuthorityGranted{Unit: domain.UnitCode(c.path("unit")), Authority: name, Person: person,
-			Capacity: domain.Capacity(c.r.PostForm.Get("capacity")), Title: typedText(c, "title"), Forms: forms, From: from, Until: until, Decision: typedText(c, "decision")})
+		return h.Ledger.GrantAuthority(c.ctx, cmd, domain.AuthorityGranted{Unit: t.unit, Authority: name, Person: t.person,
+			Capacity: domain.Capacity(c.r.PostForm.Get("capacity")), Title: typedText(c, "title"), Forms: forms, From: t.from, Until: t.until, Decision: typedText(c, "decision")})
 	})
 }
 
 // undelegate ends a right to sign before its time.
 func (h *Handler) undelegate(c *call) error {
-	return c.act(c.officePath(), h.showOffice, func(cmd commands.Command) (commands.Result, error) {
+	return h.actOnOffice(c, func(cmd commands.Command) (commands.Result, error) {
 		return h.Ledger.RevokeAuthority(c.ctx, cmd, domain.UnitCode(c.path("unit")), c.r.PostForm.Get("authority"), typedText(c, "reason"))
 	})
 }

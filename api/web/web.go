@@ -163,6 +163,7 @@ func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}()
 	if err := h.admit(c); err != nil {
 		c.fail(err)
+		h.logAccess(c)
 		return
 	}
 	defer h.logAccess(c) // also when the handler panics: it may have begun to answer
@@ -171,9 +172,12 @@ func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logAccess notes what inspectors ask, every page of figures that somebody reads by a role of oversight, and every file.
+// logAccess notes what inspectors ask, every page of figures that somebody reads by a role of oversight, every file, and
+// whatever anybody who is signed in was refused. What strangers are refused is noise, which would bury the rest.
 func (h *Handler) logAccess(c *call) {
-	if !c.route.file && (!c.route.logged || c.role != domain.RoleInspector && c.role != domain.RoleDepartment && c.role != domain.RoleAdmin) {
+	refused := !c.route.rule.public && c.person.Exists() && (c.status == http.StatusForbidden || c.status == http.StatusNotFound)
+	admitted := c.role == domain.RoleInspector || c.role == domain.RoleDepartment || c.role == domain.RoleAdmin
+	if !refused && !(c.route.logged && admitted) && !(c.route.file && c.person.Exists()) {
 		return
 	}
 	query := c.r.URL.RawQuery
