@@ -52,7 +52,7 @@ type Job struct {
 	Kind  string // rebuild, import or export
 	Who   domain.PersonID
 	What  string
-	State string    // running, done, refused, cancelled or failed
+	State string    // running, done, refused, cancelled, failed or interrupted
 	Begun time.Time // zero: not here
 	Ended time.Time // zero: it goes on, or is not known
 }

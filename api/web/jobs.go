@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/answerable-ledger/answerable/api/ui"
+	"github.com/answerable-ledger/answerable/projections"
 )
 
 // maxJobs bounds the jobs that are listed. Chosen: what a screen shows. The access log keeps who asked for what.
@@ -33,17 +34,39 @@ func (j *jobs) begin(job ui.Job) (end func(state string, at time.Time)) {
 	}
 }
 
-// list gives the jobs, the newest first. A rebuild that goes on, or was, and was not begun on a page stands before them.
-func (j *jobs) list(rebuild string) []ui.Job {
+// list gives the jobs, the newest first. A rebuild that was not begun on a page stands before them: one that goes on, or was,
+// since this process began, or else the one that the store tells of.
+func (j *jobs) list(rebuild string, stored []projections.Generation) []ui.Job {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var out []ui.Job
 	begunHere := slices.ContainsFunc(j.known, func(x *ui.Job) bool { return x.Kind == "rebuild" })
 	if !begunHere && rebuild != "" && rebuild != "none" {
 		out = append(out, ui.Job{Kind: "rebuild", State: rebuild})
+	} else if !begunHere {
+		out = formerRebuild(stored)
 	}
 	for _, x := range slices.Backward(j.known) {
 		out = append(out, *x)
 	}
 	return out
+}
+
+// formerRebuild is what became of the last rebuild of an earlier process, as far as the rows it left tell: none knows who began
+// it and when. One that was interrupted after another had switched is the later one; a dry run leaves nothing.
+func formerRebuild(stored []projections.Generation) []ui.Job {
+	for _, x := range []struct{ rows, state string }{{"written", "interrupted"}, {"previous", "done"}} {
+		i := slices.IndexFunc(stored, func(g projections.Generation) bool { return g.State == x.rows })
+		if i < 0 {
+			continue
+		}
+		told := stored[i]
+		if x.state == "done" { // what it made is what is read
+			if i = slices.IndexFunc(stored, func(g projections.Generation) bool { return g.State == "live" }); i >= 0 {
+				told = stored[i]
+			}
+		}
+		return []ui.Job{{Kind: "rebuild", What: told.Version + ", " + told.Place, State: x.state}}
+	}
+	return nil
 }

@@ -73,9 +73,10 @@ func (h *Handler) showOperations(c *call, refusal error) error {
 		return err
 	}
 	p.Feeds = []ui.Feed{{Name: "feed.live", Place: p.Lag.Place, Events: p.Lag.Events, Seconds: p.Lag.Seconds}}
+	var stored []projections.Generation
 	if o := h.Operate.Rebuilds; o != nil {
 		p.Rebuilds = true
-		if err := h.rebuildState(c, o, &p); err != nil {
+		if stored, err = h.rebuildState(c, o, &p); err != nil {
 			return err
 		}
 	}
@@ -93,7 +94,7 @@ func (h *Handler) showOperations(c *call, refusal error) error {
 	if h.Operate.Backup != nil {
 		p.Backup = h.Operate.Backup()
 	}
-	p.Jobs = h.operating.jobs.list(p.Rebuild.State)
+	p.Jobs = h.operating.jobs.list(p.Rebuild.State, stored)
 	status, err := c.refused(f, &p.Acts, refusal)
 	if err != nil {
 		return err
@@ -107,14 +108,15 @@ func (h *Handler) showOperations(c *call, refusal error) error {
 	return c.render(status, p)
 }
 
-func (h *Handler) rebuildState(c *call, o Rebuilder, p *ui.Operations) error {
+// rebuildState tells how a rebuild stands, and gives what the store holds of this one and of earlier ones.
+func (h *Handler) rebuildState(c *call, o Rebuilder, p *ui.Operations) ([]projections.Generation, error) {
 	p.Rebuild.RebuildStatus, _ = o.RebuildStatus()
 	if p.Rebuild.State != "running" {
 		p.Rebuild.Changes, p.Rebuild.Cut = h.operating.found.of(p.Rebuild.Comparison)
 	}
 	generations, err := o.Generations(c.ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var live int64
 	for _, g := range generations {
@@ -129,7 +131,7 @@ func (h *Handler) rebuildState(c *call, o Rebuilder, p *ui.Operations) error {
 			p.Feeds = append(p.Feeds, ui.Feed{Name: "feed.previous", Detail: g.Version, Place: g.Place, Events: p.Lag.Events + max(0, live-g.Events), Seconds: -1})
 		}
 	}
-	return nil
+	return generations, nil
 }
 
 // rebuildFeed tells a page that a rebuild has come further, and ends with it. The page asks for its own part again.

@@ -77,7 +77,7 @@ var imports = []row{
 		"routes may use every layer but no store: which store runs is the program's choice"},
 	{"api/ui", "domain projections", "",
 		"pages show the answers of the read side; a page that called a layer could not be tested alone"},
-	{"api/web", "accounts api/access api/ui appstate commands documents domain eventlog intake projections schemas transparency/receipts", "api signing/enrolled transparency transparency/sequencer transparency/treestore internal/oidctest",
+	{"api/web", "accounts api/access api/ui appstate commands documents domain eventlog intake projections schemas transparency/receipts", "api bench/province signing/enrolled transparency transparency/sequencer transparency/treestore internal/oidctest",
 		"the people's pages ask the same commands and views as the routes do, and never each other's handlers"},
 	{"examples/binhduong-2021", "domain", "schemas",
 		"the demonstration's input: rules, roster and cases, to be played by the program's own commands"},
