@@ -15,9 +15,16 @@ import (
 )
 
 const (
-	// batchSize is how many leaves enter the tree in one transaction when that many wait: what making it durable costs
-	// vanishes among them. Whole tiles, so that none is written twice while much waits.
-	batchSize = 32 * transparency.TileWidth
+	// batchSize is the most leaves that enter the tree in one transaction. Whole tiles, so that none is written twice while
+	// much waits.
+	batchSize = 64 * transparency.TileWidth
+	// leastBatch is how many leaves a transaction waits for while they are made: what making it durable costs vanishes among
+	// them. What is made meanwhile goes in too. So a slow disk is asked less often, and no processor waits for it; who
+	// always waited for as many would have the disk stand still at the beginning and the processors at the end.
+	leastBatch = 16 * transparency.TileWidth
+	// turn is how many leaves are made before others come to the processor. Who writes to the disk waits for it several
+	// times in a transaction, and the disk for who writes.
+	turn = 64
 	// chunkSize is how many events one processor makes leaves of at a time.
 	chunkSize = 4 * transparency.TileWidth
 	// leafBytes is more than most leaves have.
@@ -75,8 +82,14 @@ func newChunk() *chunk { return &chunk{done: make(chan struct{}, 1)} }
 
 // fill makes the leaves of the chunk's events.
 func (c *chunk) fill(m *maker) error {
-	c.entries, c.room = slices.Grow(c.entries[:0], len(c.events)), slices.Grow(c.room[:0], leafBytes*len(c.events))
+	c.entries, c.room = slices.Grow(c.entries[:0], len(c.events)), c.room[:0]
+	if room := leafBytes * len(c.events); cap(c.room) < room {
+		c.room = make([]byte, 0, room) // slices.Grow would clear it
+	}
 	for i := range c.events {
+		if i%turn == turn-1 {
+			runtime.Gosched()
+		}
 		// The leaf is hashed where it lies, in the processor's cache: before it stands the byte that RFC 6962 hashes first.
 		from := len(c.room) + len(transparency.LeafPrefix)
 		b, err := m.appendLeaf(append(c.room, transparency.LeafPrefix...), &c.events[i])
@@ -98,12 +111,13 @@ func (c *chunk) fill(m *maker) error {
 type line struct {
 	ordered chan *chunk // as they were read, not all of them done
 	free    chan *chunk // to be used again
+	first   *chunk      // taken out of ordered and not done when it was
 	wg      sync.WaitGroup
 }
 
 // chunks makes the leaves of all events after a position that are in the log by now. It ends with ctx, and after an error.
 func (s *Sequencer) chunks(ctx context.Context, after eventlog.Position) *line {
-	// A batch ahead: it is made while the one before is written. Both take some ten megabytes.
+	// A batch ahead: it is made while the one before is written. Both take some twenty megabytes, on a slow disk.
 	const ahead = batchSize / chunkSize
 	l := &line{ordered: make(chan *chunk, ahead), free: make(chan *chunk, 2*ahead)}
 	work := make(chan *chunk, ahead)
@@ -113,8 +127,6 @@ func (s *Sequencer) chunks(ctx context.Context, after eventlog.Position) *line {
 			for c := range work {
 				c.err = c.fill(m)
 				c.done <- struct{}{}
-				// Who writes to the disk comes back to a processor between two chunks, not when all work is done.
-				runtime.Gosched()
 			}
 		})
 	}
@@ -151,15 +163,28 @@ func (s *Sequencer) chunks(ctx context.Context, after eventlog.Position) *line {
 	return l
 }
 
-// next takes chunks up to a batch into c, fewer at the end of the events. It is done when it gives none.
+// next takes the chunks that are done, up to a batch, into c; it waits for the least batch of them, and takes fewer only
+// at the end of the events. It is done when it gives none.
 func (l *line) next(c []*chunk) ([]*chunk, error) {
 	c = c[:0]
 	for leaves := 0; leaves+chunkSize <= batchSize; {
-		made, ok := <-l.ordered
-		if !ok {
-			break
+		made := l.first
+		if made == nil {
+			if made = l.ahead(leaves < leastBatch); made == nil {
+				break
+			}
 		}
-		<-made.done
+		l.first = nil
+		if leaves < leastBatch {
+			<-made.done
+		} else {
+			select {
+			case <-made.done:
+			default:
+				l.first = made
+				return c, nil
+			}
+		}
 		if made.err != nil {
 			return c, made.err
 		}
@@ -167,6 +192,19 @@ func (l *line) next(c []*chunk) ([]*chunk, error) {
 		leaves += len(made.entries)
 	}
 	return c, nil
+}
+
+// ahead gives the next chunk that was read, nil when there is none (yet).
+func (l *line) ahead(wait bool) *chunk {
+	if wait {
+		return <-l.ordered
+	}
+	select {
+	case c := <-l.ordered:
+		return c
+	default:
+		return nil
+	}
 }
 
 // give hands chunks back whose leaves are written.

@@ -93,7 +93,7 @@ func (s *Sequencer) followOnce(ctx context.Context, grew chan<- struct{}, alive 
 		default:
 		}
 	}
-	for b, err := range s.o.Log.Follow(ctx, s.o.Tree.Last(), s.o.Tree.Filter(), eventlog.FollowOptions{BatchSize: batchSize}) {
+	for b, err := range s.o.Log.Follow(ctx, s.o.Tree.Last(), s.o.Tree.Filter(), eventlog.FollowOptions{BatchSize: leastBatch}) {
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ type leafFile struct {
 }
 
 // writeBytes is how much is handed to the system at once.
-const writeBytes = 1 << 20
+const writeBytes = 256 << 10
 
 func openLeaves(database string, create bool) (*leafFile, error) {
 	l := &leafFile{path: database + LeavesSuffix}
