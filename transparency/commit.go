@@ -101,6 +101,8 @@ type Committer struct {
 	// inner and outer are h after the block that HMAC (RFC 2104) begins with. Each is half of a salt's work.
 	inner, outer []byte
 	room         []byte
+	payload      Salt // of the event at hand; here because what a hash.Hash writes to is allocated
+	meta         Salt
 }
 
 // Committer makes a committer.
@@ -126,14 +128,14 @@ func (k SaltKey) Committer() *Committer {
 
 // Commit commits to an event's payload and metadata under its salts.
 func (c *Committer) Commit(event uuid.UUID, payload, meta []byte) (Commitment, Commitment) {
-	p, m := c.salts(event)
-	return c.commit(payloadPurpose, &p, payload), c.commit(metaPurpose, &m, meta)
+	c.salts(event)
+	return c.commit(payloadPurpose, &c.payload, payload), c.commit(metaPurpose, &c.meta, meta)
 }
 
 func (c *Committer) salts(event uuid.UUID) (payload, meta Salt) {
-	c.derive(&payload, payloadPurpose, event)
-	c.derive(&meta, metaPurpose, event)
-	return payload, meta
+	c.derive(&c.payload, payloadPurpose, event)
+	c.derive(&c.meta, metaPurpose, event)
+	return c.payload, c.meta
 }
 
 func (c *Committer) derive(out *Salt, purpose string, event uuid.UUID) {
