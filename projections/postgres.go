@@ -312,7 +312,7 @@ func (s *postgresStore) begin(ctx context.Context, fingerprint string) (*generat
 	if err != nil {
 		return nil, fmt.Errorf("projections: %w", err)
 	}
-	g.bulk = g.copyAll
+	g.bulk, g.fills, g.keysLast = g.copyAll, g.copyAhead, true
 	statements := []string{"CREATE SCHEMA " + s.schema(g.n)}
 	for _, t := range tables {
 		// Said of an empty table, or else the key that comes after the rows reads all of them once more to see that it is so.
@@ -335,7 +335,7 @@ func (s *postgresStore) finish(ctx context.Context, g *generation) error {
 	if err := g.write.Close(); err != nil {
 		return fmt.Errorf("projections: finish generation %d: %w", g.n, err)
 	}
-	g.write, g.bulk = nil, nil
+	g.write, g.bulk, g.fills, g.keysLast = nil, nil, nil, false
 	return s.connect(g)
 }
 

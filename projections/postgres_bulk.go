@@ -79,6 +79,98 @@ func (g *generation) copySome(ctx context.Context, r rows, take func() (from, n 
 	})
 }
 
+// copies is a bulk write that goes on while there are more rows to come: what is written is encoded at once, and sent by
+// some connections. It gives no rows back: they are in transactions that have not ended.
+type copies struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	running sync.WaitGroup
+	table   table
+	pieces  chan string
+	closed  bool
+}
+
+// piecesAhead of the connections are held. Chosen: half a megabyte, so that they do not wait for a day that is long.
+const piecesAhead = 8
+
+var errStopped = errors.New("projections: what was copied is given up")
+
+// copyAhead begins to fill an empty table that nobody reads yet.
+func (g *generation) copyAhead(ctx context.Context, t table, _ int) (bulkWriter, error) {
+	c := &copies{table: t, pieces: make(chan string, piecesAhead)}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	for range pgFewestCopies {
+		c.running.Go(func() {
+			if err := g.copyWith(c.ctx, t, c.next); err != nil {
+				c.cancel(fmt.Errorf("projections: copy %s: %w", t.Name, err))
+			}
+		})
+	}
+	return c, nil
+}
+
+// next is as for postgres.Copy.
+func (c *copies) next() (string, error) {
+	select {
+	case piece := <-c.pieces: // "" when it is closed
+		return piece, nil
+	case <-c.ctx.Done():
+		return "", context.Cause(c.ctx)
+	}
+}
+
+// write has encoded all of the rows when it returns.
+func (c *copies) write(r rows, each func(done int) error) error {
+	encode, row := r.encoder(), make([]value, len(c.table.Columns))
+	var piece strings.Builder
+	for i := range r.n {
+		if piece.Len() > 0 {
+			piece.WriteByte('\n')
+		} else {
+			piece.Grow(pgPieceBytes + pgPieceBytes/8)
+		}
+		encode(i, row)
+		appendCopied(&piece, c.table.Columns, row)
+		if last := i+1 == r.n; last || piece.Len() >= pgPieceBytes {
+			select {
+			case c.pieces <- piece.String():
+			case <-c.ctx.Done():
+				return context.Cause(c.ctx)
+			}
+			piece = strings.Builder{}
+		}
+		if (i+1)%pieceRows == 0 || i+1 == r.n {
+			if err := each(i + 1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *copies) row(int64) ([]value, error) { return nil, nil }
+
+func (c *copies) end() error {
+	c.close()
+	c.running.Wait()
+	err := context.Cause(c.ctx)
+	c.cancel(nil)
+	return err
+}
+
+func (c *copies) stop() {
+	c.cancel(errStopped)
+	c.close()
+	c.running.Wait()
+}
+
+func (c *copies) close() {
+	if !c.closed {
+		close(c.pieces)
+		c.closed = true
+	}
+}
+
 // copyWith copies rows in the text format of COPY, in a transaction of its own. next is as for postgres.Copy.
 func (g *generation) copyWith(ctx context.Context, t table, next func() (string, error)) (err error) {
 	conn, err := g.write.Conn(ctx)

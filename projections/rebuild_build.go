@@ -96,16 +96,17 @@ func (b *build) fold(ctx context.Context) (*set, error) {
 	return w, nil
 }
 
-// sealing has a fold write old days while it goes on, when nobody has to see all rows before they are written, and the rows
-// lie in a file of their own: PostgreSQL takes them best at once, by several connections.
+// sealing has a fold write old days while it goes on, when nobody has to see all rows before they are written. Where these
+// lie in a file of their own it need not hold them meanwhile.
 func (b *build) sealing(ctx context.Context) *sealing {
-	if _, ok := b.v.store.dialect().(sqliteDialect); !ok || !b.blind || b.DryRun {
+	if !b.blind || b.DryRun {
 		return nil
 	}
+	_, file := b.v.store.dialect().(sqliteDialect)
 	if err := b.giveUp(); err != nil { // what an attempt wrote before it came upon an event that is parked now
 		b.v.config.Logger.Warn("rows that are of no use were not closed", zap.Error(err))
 	}
-	return &sealing{keep: b.v.held, asked: map[int64]instant{}, begin: func() (bulkWriter, error) {
+	return &sealing{keep: b.v.held, stays: !file, asked: map[int64]instant{}, begin: func() (bulkWriter, error) {
 		if err := b.begin(ctx); err != nil {
 			return nil, err
 		}
@@ -151,7 +152,7 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 			continue
 		}
 		to, err := b.sealed, error(nil)
-		if to == nil {
+		if to == nil && g.bulk == nil {
 			to, err = b.fill(ctx, g, r.table)
 		}
 		switch {
@@ -173,8 +174,13 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 	if err != nil {
 		return err
 	}
+	var replaced []rows // once it can be told which rows are there
 	for _, r := range changes {
 		if r.n == 0 {
+			continue
+		}
+		if r.replace && g.keysLast {
+			replaced = append(replaced, r)
 			continue
 		}
 		fill := r.fill
@@ -205,7 +211,27 @@ func (b *build) writeAll(ctx context.Context, g *generation, w *set) error {
 	}
 	progress.Phase, progress.Rows = "index", written
 	b.report(progress)
-	return b.v.index(ctx, g.write, g)
+	if err := b.v.index(ctx, g.write, g); err != nil {
+		return err
+	}
+	return b.replace(ctx, g, replaced)
+}
+
+// replace writes rows in the place of those that were written before the log was read to its end.
+func (b *build) replace(ctx context.Context, g *generation, all []rows) error {
+	for _, r := range all {
+		tx, err := g.write.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if err := g.dialect.insert(ctx, tx, g.n, r, g.replacing(r.table)); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finishBulk writes the last rows of a table.

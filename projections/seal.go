@@ -13,6 +13,9 @@ type sealing struct {
 	keep   int                        // how many obligations are held before a day is sealed; the newest day never is
 	begin  func() (bulkWriter, error) // asked once, for the first day; nil when there is none to be had
 	writer bulkWriter                 // nil while nothing is sealed
+	// stays: rows that are written are not to be had back yet, so that their obligations stay in the set, as if all had come
+	// back at once. Nothing is spared but time: rows are written while the log is still read.
+	stays bool
 
 	day  int64 // the number of the last day that is sealed
 	back int   // how many came back
@@ -46,6 +49,12 @@ func (w *set) seal() error {
 			}
 		}
 		s.day++
+		if s.stays {
+			if err := w.sealStaying(); err != nil {
+				return err
+			}
+			continue
+		}
 		slots := w.slots.take(s.day)
 		for _, x := range slots {
 			if x.unit.recent == x {
@@ -58,6 +67,19 @@ func (w *set) seal() error {
 		if err := s.writer.write(obligationRows(slots), func(int) error { return nil }); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// sealStaying writes the rows of the day that is sealed. What changes one of them afterwards makes it dirty again.
+func (w *set) sealStaying() error {
+	slots := w.slots.of(w.sealing.day)
+	w.sealing.back += len(slots)
+	if err := w.sealing.writer.write(obligationRows(slots), func(int) error { return nil }); err != nil {
+		return err
+	}
+	for _, x := range slots {
+		x.dirty = 0
 	}
 	return nil
 }

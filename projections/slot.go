@@ -140,8 +140,8 @@ func (t *slotTable) put(s *slot) {
 	t.last, t.page = n, page
 }
 
-// take removes the obligations of a day, and gives them in the order of their ids.
-func (t *slotTable) take(day int64) []*slot {
+// of gives the obligations of a day in the order of their ids.
+func (t *slotTable) of(day int64) []*slot {
 	var out []*slot
 	for _, n := range slices.Sorted(maps.Keys(t.pages)) {
 		if n>>formBits != day {
@@ -152,8 +152,14 @@ func (t *slotTable) take(day int64) []*slot {
 				out = append(out, s)
 			}
 		}
-		delete(t.pages, n)
 	}
+	return out
+}
+
+// take removes the obligations of a day, and gives them.
+func (t *slotTable) take(day int64) []*slot {
+	out := t.of(day)
+	maps.DeleteFunc(t.pages, func(n int64, _ []*slot) bool { return n>>formBits == day })
 	t.n -= len(out)
 	t.page = nil
 	return out

@@ -12,9 +12,9 @@ import (
 // at a time. Its methods are one goroutine's at a time.
 type bulkWriter interface {
 	// write takes the next rows; each is told how many of them are under way. What they are made of is not to be changed
-	// until end has returned.
+	// until end has returned, but for what copies says.
 	write(r rows, each func(done int) error) error
-	// row gives back a row that was written, nil when there is none with that id.
+	// row gives back a row that was written, nil when there is none with that id; sealing says whether it is asked.
 	row(id int64) ([]value, error)
 	// end is done when all rows are in the file; stop gives up what is not there yet, and does nothing after end.
 	end() error

@@ -207,9 +207,11 @@ type generation struct {
 	statements  statements
 	growing     *growing // while it is written for the first time, in a file of its own; nil otherwise
 	// bulk writes all rows of a table that has an encoder, before anything else is written; fills begins to write them while
-	// there are more to come. nil where the database does not take them so. each is told how many are done.
-	bulk  func(ctx context.Context, r rows, encoders int, each func(done int) error) error
-	fills func(ctx context.Context, t table, encoders int) (bulkWriter, error)
+	// there are more to come. nil where the database does not take them so. each is told how many are done. keysLast: until
+	// the tables are indexed none can tell which rows are there.
+	bulk     func(ctx context.Context, r rows, encoders int, each func(done int) error) error
+	fills    func(ctx context.Context, t table, encoders int) (bulkWriter, error)
+	keysLast bool
 	// columns are those that each table has, by its name. nil: those of this program. A generation that lacks one that was
 	// there from the start cannot be read.
 	columns  map[string][]string
