@@ -93,12 +93,20 @@ type Input struct {
 }
 
 // Changed reports whether what was typed is not what stood there.
-
 func (i Input) Changed() bool {
 	if i.Was == nil {
 		return i.Typed != ""
 	}
 	return i.Typed != strconv.FormatInt(*i.Was, 10)
+}
+
+// Figure is the number that was typed, nil when it is none: then it is shown as it was typed.
+func (i Input) Figure() *int64 {
+	n, err := strconv.ParseInt(i.Typed, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
 }
 
 // Problem is one thing wrong, or one thing that needs a word, with the id of its field.

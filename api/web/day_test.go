@@ -60,7 +60,7 @@ func TestOneDay(t *testing.T) {
 	root = filer.send(root, "/file", figures("8000", "4100", "200"), http.StatusUnprocessableEntity)
 	filer.shows(root, "Lý do đính chính")
 	check = filer.send(root, "/file", url.Values{"reason": {"Bổ sung khu phố 3"}}, http.StatusOK)
-	filer.shows(check, "4.000", "4100", "thay đổi")
+	filer.shows(check, "4.000", "4.100", "thay đổi")
 	filer.shows(filer.follow(check, "/file", url.Values{"step": {"send"}}), "Bản 2", "4.100", "Bổ sung khu phố 3")
 
 	// The head signs exactly what they saw. Without the tick nothing is signed.

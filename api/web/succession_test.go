@@ -41,7 +41,7 @@ func TestSuccession(t *testing.T) {
 	w.settle()
 	head, next := w.as("head"), w.as("head_far")
 	former := head.page("/answers")
-	head.shows(former, "4.000", "08/02/2021", "Đến 15:30:00 08/02/2021")
+	head.shows(former, "4.000", "08/02/2021", "đến 15:30:00 08/02/2021")
 	if strings.Contains(textOf(next.page("/answers")), "4.000") {
 		t.Error("a successor answers for what was due before them")
 	}
@@ -56,7 +56,7 @@ func TestSuccession(t *testing.T) {
 	next.shows(next.page("/answers"), "Chủ tịch mới", "4.100")
 	inspector.shows(inspector.page("/search?date=2021-02-08&what=head_changed"), "Hiệp Thành", "Nguyễn head ", "Nguyễn head_far")
 	former = head.page("/answers?known_at=2021-02-08T15:45:00%2B07:00")
-	head.shows(former, "4.000", "Đến 15:30:00 08/02/2021")
+	head.shows(former, "4.000", "đến 15:30:00 08/02/2021")
 	head.shows(head.page("/answers"), "08/02/2021")
 }
 
