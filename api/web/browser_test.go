@@ -55,22 +55,9 @@ func newTab(t *testing.T, origin, shots, name string, width, height int64) *tab 
 	if path == "" {
 		t.Skip("no browser: install chromium (make tools does, as root on Debian)")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
-	for _, flag := range []string{"disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"} {
-		options = append(options, chromedp.Flag(flag, true))
-	}
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 10*time.Minute)
-	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx, origin: origin, shots: shots, name: name}
+	b := &tab{t: t, ctx: startBrowser(t, path), origin: origin, shots: shots, name: name}
 	b.do(chromedp.EmulateViewport(width, height))
-	messages := chromedp.Console(ctx)
+	messages := chromedp.Console(b.ctx)
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(b.ctx)
 		for m, err := range messages {
@@ -84,6 +71,35 @@ func newTab(t *testing.T, origin, shots, name string, width, height int64) *tab 
 		}
 	})
 	return b
+}
+
+// startBrowser starts Chromium with a profile of its own, for as long as the test lasts. A start that fails is tried again: on
+// a machine with much to do, Chromium now and then crashes before it shows anything ("Zygote could not fork"), which says
+// nothing about our pages.
+func startBrowser(t *testing.T, path string) context.Context {
+	t.Helper()
+	var err error
+	for range 3 {
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+		for _, flag := range []string{"disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"} {
+			options = append(options, chromedp.Flag(flag, true))
+		}
+		if os.Geteuid() == 0 {
+			options = append(options, chromedp.NoSandbox)
+		}
+		ctx, cancelProcess := chromedp.NewExecAllocator(t.Context(), options...)
+		ctx, cancelTab := chromedp.NewContext(ctx)
+		ctx, cancelTime := context.WithTimeout(ctx, 10*time.Minute)
+		cancel := func() { cancelTime(); cancelTab(); cancelProcess() }
+		if err = chromedp.Do(ctx); err == nil {
+			t.Cleanup(cancel)
+			return ctx
+		}
+		cancel()
+		t.Logf("starting %s: %v", path, err)
+	}
+	t.Fatalf("the browser does not start: %v", err)
+	return nil
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
