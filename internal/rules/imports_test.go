@@ -236,6 +236,7 @@ var modules = []struct{ path, packages, why string }{
 	{"github.com/rogpeppe/go-internal", "", "scripts against the real programs, in tests"},
 	{"github.com/chromedp/chromedp", "", "a browser, in tests"},
 	{"github.com/chromedp/cdproto", "", "a browser, in tests"},
+	{"github.com/compose-spec/compose-go/v2", "", "what compose makes of docker-compose.yml, in tests"},
 	{"github.com/transparency-dev/", "", "another implementation of the public formats, in tests"},
 	{"rsc.io/qr", "api/web", "the code on a receipt's slip"},
 	{"golang.org/x/net", "api", "HTML in tests, HTTP/2 settings"},
