@@ -170,6 +170,7 @@ type Account struct {
 	PasskeysWork bool
 	HasPassword  bool
 	PasswordSet  time.Time // as the log tells; zero: there is none
+	OtherWays    bool      // something else than the password signs in
 	Problem      string
 	Saved        bool // what was asked for was done
 	Roles        []AccountRole

@@ -293,6 +293,7 @@ type Person struct {
 	Log         []AccountLine
 	Subjects    []AccountSubject // who they are at a provider of OpenID Connect
 	Sessions    int
+	HasPassword bool
 	MayAct      bool
 	MayExplore  bool
 	RoleChoices []domain.Role

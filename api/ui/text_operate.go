@@ -230,6 +230,7 @@ var operateTexts = map[string]domain.Wording{
 	"account_log":              {Vi: "Nhật ký tài khoản", En: "Account log"},
 	"subjects_of":              {Vi: "Đăng nhập qua hệ thống khác", En: "Sign-in elsewhere"},
 	"unbind_help":              {Vi: "Bỏ liên kết cũng kết thúc mọi phiên của người này; việc này được ghi vào nhật ký tài khoản.", En: "Unbinding ends every session of this person too, and is noted in the account log."},
+	"password_remove_help":     {Vi: "Bỏ mật khẩu cũng kết thúc mọi phiên của người này; việc này được ghi vào nhật ký tài khoản. Người không còn cách đăng nhập nào khác thì cần một liên kết.", En: "Removing the password ends every session of this person too, and is noted in the account log. Who has no other way to sign in needs a link."},
 	"account.sign_in":          {Vi: "đăng nhập", En: "signed in"},
 	"account.sign_in_refused":  {Vi: "đăng nhập bị từ chối", En: "sign-in refused"},
 	"account.passkey_cloned":   {Vi: "khóa bị nghi sao chép", En: "passkey may be cloned"},

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/answerable-ledger/answerable/api/ui"
 	"github.com/answerable-ledger/answerable/domain"
@@ -53,6 +54,7 @@ func (h *Handler) showAccount(c *call, status int, problem error) error {
 	if p.Subjects, err = h.subjectsOf(c, c.person.ID); err != nil {
 		return err
 	}
+	p.OtherWays = len(p.Subjects) > 0 || slices.ContainsFunc(p.Passkeys, func(k ui.AccountPasskey) bool { return k.SignsIn && k.Revoked.IsZero() })
 	return c.render(status, p)
 }
 
@@ -139,6 +141,25 @@ func (h *Handler) setPassword(c *call) error {
 		return err
 	}
 	return c.redirect(back("password"))
+}
+
+// removePassword takes away the password of who asks. Who has no other way to sign in is not offered it.
+func (h *Handler) removePassword(c *call) error {
+	if err := h.takePassword(c, c.person.ID, ""); err != nil {
+		return err
+	}
+	return c.redirect(back("password"))
+}
+
+func (h *Handler) takePassword(c *call, person domain.PersonID, why string) error {
+	has, err := h.Accounts.HasPassword(c.ctx, person)
+	if err != nil {
+		return err
+	}
+	if !has {
+		return errNotFound
+	}
+	return h.Accounts.RemovePassword(c.ctx, c.attempt, c.session, person, why)
 }
 
 func (h *Handler) passkeyBegin(c *call) error {

@@ -73,6 +73,16 @@ func TestOIDC(t *testing.T) {
 	no := w.as("")
 	no.shows(no.parsed("refused there", no.want(http.MethodGet, accounts.ReturnPath+"?error=access_denied&error_description="+url.QueryEscape(hostile), nil, http.StatusUnauthorized)), "không xác nhận")
 
+	// Who is bound has another way to sign in, and may do without a password.
+	filer.follow(filer.page("/account"), "/account/password", url.Values{"password": {phrase}})
+	if root = filer.follow(filer.page("/account"), "/account/password/remove", nil); offers(root, "/account/password/remove") {
+		t.Error("the password is still there")
+	}
+	again = w.as("")
+	target, values = again.form(elsewhere(again, again.page("/signin"), "/signin/oidc", "lan@op"), accounts.ReturnPath, nil)
+	again.want(http.MethodPost, target, values, http.StatusSeeOther)
+	again.page("/account")
+
 	root = filer.follow(filer.page("/account"), "/account/oidc/unbind", nil)
 	filer.shows(root, "Chưa liên kết")
 	again.want(http.MethodGet, "/account", nil, http.StatusSeeOther) // signed in nowhere

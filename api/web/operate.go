@@ -86,6 +86,7 @@ func (h *Handler) operateTable() []*route {
 		post("grant-role", "/people/{person}/grant", h.grantRole), post("revoke-role", "/people/{person}/revoke", h.revokeRole),
 		post("revoke-credential", "/people/{person}/credential", h.revokeCredential), post("person-link", "/people/{person}/link", h.personLink),
 		post("person-sessions", "/people/{person}/sessions", h.personSessions), post("person-unbind", "/people/{person}/unbind", h.personUnbind),
+		post("person-password", "/people/{person}/password", h.personPassword),
 
 		read("events", "/events", h.eventsPage), read("event", "/events/{stream}/{revision}", h.eventPage),
 		read("cloud-event", "/events/{stream}/{revision}/cloudevent", h.cloudEvent),
@@ -113,7 +114,7 @@ func operatePolicy(table map[string]rule) map[string]rule {
 		"delegate": {allow: slices.Concat(department.allow, ownOffice)}, "undelegate": {allow: slices.Concat(department.allow, ownOffice)},
 		"people": {allow: access.All.For(domain.RoleAdmin, domain.RoleInspector, domain.RoleDepartment)}, "register": admin,
 		"person": {allow: access.All.For(domain.RoleAdmin, domain.RoleInspector)}, "grant-role": admin, "revoke-role": admin,
-		"revoke-credential": admin, "person-link": admin, "person-sessions": admin, "person-unbind": admin,
+		"revoke-credential": admin, "person-link": admin, "person-sessions": admin, "person-unbind": admin, "person-password": admin,
 
 		"events": everything, "event": everything, "cloud-event": everything,
 		"developers": signedIn, "schema": signedIn, "tokens": signedIn, "token-create": signedIn, "token-revoke": signedIn,

@@ -30,7 +30,7 @@ func operateAdmits(all []string) map[string][]string {
 		"office": append(operators, "head", "deputy"), "delegate": only("department", "head", "deputy"), "undelegate": only("department", "head", "deputy"),
 		"register-unit": only("department"), "change-unit": only("department"), "appoint": only("department"), "leave": only("department"), "person": only("inspector", "admin"),
 		"events": everything, "event": everything, "cloud-event": everything}
-	for _, id := range []string{"retry", "rebuild", "rebuild-cancel", "rebuild-undo", "rebuild-drop", "verify", "register", "grant-role", "revoke-role", "revoke-credential", "person-link", "person-sessions", "person-unbind"} {
+	for _, id := range []string{"retry", "rebuild", "rebuild-cancel", "rebuild-undo", "rebuild-drop", "verify", "register", "grant-role", "revoke-role", "revoke-credential", "person-link", "person-sessions", "person-unbind", "person-password"} {
 		out[id] = admin
 	}
 	for _, id := range []string{"developers", "schema", "tokens", "token-create", "token-revoke"} {

@@ -183,6 +183,9 @@ func (h *Handler) accountOf(c *call, id domain.PersonID, p *ui.Person) error {
 		return err
 	}
 	p.Sessions = len(sessions)
+	if p.HasPassword, err = h.Accounts.HasPassword(c.ctx, id); err != nil {
+		return err
+	}
 	if p.Subjects, err = h.subjectsOf(c, id); err != nil {
 		return err
 	}
@@ -280,6 +283,18 @@ func (h *Handler) personUnbind(c *call) error {
 		return err
 	}
 	if err := h.Accounts.UnbindOf(c.ctx, c.attempt, c.session, person.ID, c.r.PostForm.Get("issuer"), c.r.PostForm.Get("subject"), typedText(c, "reason")); err != nil {
+		return err
+	}
+	return c.redirect(c.personPath())
+}
+
+// personPassword takes somebody's password away, which ends their sessions: they sign in otherwise, or by a link.
+func (h *Handler) personPassword(c *call) error {
+	person, err := h.mustPerson(c, domain.PersonID(c.path("person")))
+	if err != nil {
+		return err
+	}
+	if err := h.takePassword(c, person.ID, typedText(c, "reason")); err != nil {
 		return err
 	}
 	return c.redirect(c.personPath())

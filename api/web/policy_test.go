@@ -34,7 +34,7 @@ func TestPolicyByRouteAndRole(t *testing.T) {
 	oversight := only("department", "inspector")
 	wanted := map[string][]string{
 		"sign-out": all, "home": all, "account": all, "end-session": all, "end-others": all, "step-up": all, "step-up-begin": all, "step-up-finish": all,
-		"set-password": all, "passkey-begin": all, "passkey-finish": all, "passkey-revoke": all, "oidc-bind": all, "oidc-unbind": all,
+		"set-password": all, "remove-password": all, "passkey-begin": all, "passkey-finish": all, "passkey-revoke": all, "oidc-bind": all, "oidc-unbind": all,
 		"today": only("filer", "filer_far", "district", "district_far"), "file": filers, "file-send": filers, "upload": only("filer", "filer_far", "district", "district_far"), "upload-form": only("filer", "filer_far", "district", "district_far"), "upload-send": only("filer", "filer_far", "district", "district_far"), "filed": readers,
 		"queue": all, "answers": all, "sign": signers, "sign-confirm": signers, "sign-begin": signers, "sign-finish": signers, "return": signers, "explain": signers, "explain-send": signers,
 		"inspect": only("district", "district_far", "department", "inspector"), "report": readers, "bundle": readers, "proof": all, "search": oversight,

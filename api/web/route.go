@@ -56,7 +56,7 @@ func (h *Handler) table() []*route {
 		get("home", "/home", h.home),
 		get("account", "/account", h.accountPage), post("end-session", "/account/sessions/end", h.endSession), post("end-others", "/account/sessions/end-others", h.endOthers),
 		post("step-up", "/account/stepup", h.stepUpPassword), script("step-up-begin", "/account/stepup/passkey", h.stepUpBegin), script("step-up-finish", "/account/stepup/passkey/finish", h.stepUpFinish),
-		post("set-password", "/account/password", h.setPassword), script("passkey-begin", "/account/passkey", h.passkeyBegin), script("passkey-finish", "/account/passkey/finish", h.passkeyFinish),
+		post("set-password", "/account/password", h.setPassword), post("remove-password", "/account/password/remove", h.removePassword), script("passkey-begin", "/account/passkey", h.passkeyBegin), script("passkey-finish", "/account/passkey/finish", h.passkeyFinish),
 		post("passkey-revoke", "/account/passkey/revoke", h.passkeyRevoke), post("oidc-bind", "/account/oidc", h.oidcBind), post("oidc-unbind", "/account/oidc/unbind", h.oidcUnbind),
 
 		get("today", "/today", h.todayPage),
@@ -107,7 +107,7 @@ func policy() map[string]rule {
 		"enrol": public, "enrol-password": public, "enrol-begin": public, "enrol-finish": public,
 
 		"sign-out": signedIn, "home": signedIn, "account": signedIn, "end-session": signedIn, "end-others": signedIn,
-		"step-up": signedIn, "step-up-begin": signedIn, "step-up-finish": signedIn, "set-password": signedIn,
+		"step-up": signedIn, "step-up-begin": signedIn, "step-up-finish": signedIn, "set-password": signedIn, "remove-password": signedIn,
 		"passkey-begin": signedIn, "passkey-finish": signedIn, "passkey-revoke": signedIn, "oidc-bind": signedIn, "oidc-unbind": signedIn,
 
 		"today": anyFiler, "upload": anyFiler, "upload-form": anyFiler, "upload-send": anyFiler,
