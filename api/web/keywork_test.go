@@ -91,6 +91,16 @@ func TestReturningAndSigningWithKeysAlone(t *testing.T) {
 	b.tabTo(`.presets a[href*="known_at"]`)
 	b.sendKey(kb.Enter)
 	b.shows("Bạn đang xem quá khứ")
+	// The other time control, with keys: an hour later. The hour is the fourth field wherever dates are written day or month first.
+	b.tabTo(`form.asked input[name="known_at"]`)
+	for _, key := range []string{kb.ArrowRight, kb.ArrowRight, kb.ArrowRight, kb.ArrowUp} {
+		b.key(key)
+	}
+	if !b.is(`document.activeElement.value.startsWith("2021-02-08T16:00")`) {
+		t.Error("the keys do not change the time as known at")
+	}
+	b.sendKey(kb.Enter)
+	b.shows("Bạn đang xem quá khứ", "16:00:00 08/02/2021")
 	b.open("/search?from=2021-02-08&to=2021-02-08")
 	b.tabTo(`select[name="what"]`)
 	b.key(kb.ArrowDown) // from the breaches to what was changed after the deadline, of which this day has nothing

@@ -109,7 +109,8 @@ func TestLiveFeed(t *testing.T) {
 	}
 }
 
-// TestBrowserLive: a grid and a board that are open show a report that comes in, without being loaded again.
+// TestBrowserLive: a grid and a board that are open show a report that comes in, without being loaded again, and
+// who works with the keyboard stays where they are.
 func TestBrowserLive(t *testing.T) {
 	w, origin := serveWorld(t)
 	w.handler.Log = w.log
@@ -122,6 +123,11 @@ func TestBrowserLive(t *testing.T) {
 	for _, b := range []*tab{desk, phone} {
 		b.do(chromedp.WaitVisible(chromedp.CSS("#livestate:not([hidden])")), chromedp.SetAttributeValue(chromedp.CSS("body"), "data-loaded", "once"))
 	}
+	for _, b := range []*tab{desk, phone} {
+		if !b.is(`(() => { const all = document.querySelectorAll("#live a"), last = all[all.length-1]; last.focus(); return document.activeElement === last })()`) {
+			t.Errorf("%s: nothing in the part that changes takes the focus", b.name)
+		}
+	}
 	filer := w.as("filer")
 	form := figures("8000", "4000", "100")
 	form.Set("key", newKey())
@@ -129,6 +135,11 @@ func TestBrowserLive(t *testing.T) {
 	filer.want(http.MethodPost, report+"/file", form, http.StatusSeeOther, func(r *http.Request) { r.Header.Set("Origin", origin) })
 	desk.do(chromedp.WaitReady(chromedp.CSS("body[data-loaded] #live td a.on_time")))
 	phone.do(chromedp.WaitReady(chromedp.CSS("body[data-loaded] #live td b.on_time")))
+	for _, b := range []*tab{desk, phone} {
+		if !b.is(`document.activeElement.matches("#live a")`) {
+			t.Errorf("%s: who stood in the part that changed has lost their place", b.name)
+		}
+	}
 	desk.shot("grid-live")
 	phone.shot("district-live")
 }
