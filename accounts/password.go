@@ -147,7 +147,8 @@ func (a *Accounts) SetPassword(ctx context.Context, t Attempt, s Session, passwo
 }
 
 // RemovePassword takes a person's password away, by themselves or an administrator, and ends their sessions but the one
-// it is done in: they sign in by passkey alone. It needs a recent proof, and of an administrator the reason.
+// it is done in: they sign in by passkey alone. It needs a recent proof, and of an administrator the reason. Who has none is
+// appstate.ErrNoPassword, and nothing is recorded.
 func (a *Accounts) RemovePassword(ctx context.Context, t Attempt, by Session, person domain.PersonID, why string) error {
 	if err := a.fresh(t, by); err != nil {
 		return err
@@ -159,6 +160,9 @@ func (a *Accounts) RemovePassword(ctx context.Context, t Attempt, by Session, pe
 	}
 	if err := checkWhy(person, by.Person, why); err != nil {
 		return err
+	}
+	if _, err := a.state.Password(ctx, person); err != nil {
+		return fmt.Errorf("accounts: remove the password of %s: %w", person, err)
 	}
 	if err := a.state.SetPassword(ctx, appstate.Password{Person: person}, by.ID, a.entry(t, person, by.Person, ActPasswordGone, why)); err != nil {
 		return err

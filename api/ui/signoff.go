@@ -65,6 +65,18 @@ type Answers struct {
 	Next    string
 }
 
+// AnswerTable is some of the records of a page, and what they are.
+type AnswerTable struct {
+	Answers
+	Label string
+	Items []Answer
+}
+
+// Table is the page with records of it.
+func (a Answers) Table(label string, records []Answer) AnswerTable {
+	return AnswerTable{a, label, records}
+}
+
 // Period is a time in office.
 type Period struct {
 	Unit     domain.UnitCode

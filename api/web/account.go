@@ -145,21 +145,10 @@ func (h *Handler) setPassword(c *call) error {
 
 // removePassword takes away the password of who asks. Who has no other way to sign in is not offered it.
 func (h *Handler) removePassword(c *call) error {
-	if err := h.takePassword(c, c.person.ID, ""); err != nil {
+	if err := h.Accounts.RemovePassword(c.ctx, c.attempt, c.session, c.person.ID, ""); err != nil {
 		return err
 	}
 	return c.redirect(back("password"))
-}
-
-func (h *Handler) takePassword(c *call, person domain.PersonID, why string) error {
-	has, err := h.Accounts.HasPassword(c.ctx, person)
-	if err != nil {
-		return err
-	}
-	if !has {
-		return errNotFound
-	}
-	return h.Accounts.RemovePassword(c.ctx, c.attempt, c.session, person, why)
 }
 
 func (h *Handler) passkeyBegin(c *call) error {

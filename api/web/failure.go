@@ -45,7 +45,7 @@ func statusOf(err error) (status int, text string) {
 		return http.StatusUnprocessableEntity, "fail.password_long"
 	case errors.Is(err, accounts.ErrPasswordCommon):
 		return http.StatusUnprocessableEntity, "fail.password_common"
-	case errors.Is(err, accounts.ErrNoOIDC), errors.Is(err, appstate.ErrNoSubject):
+	case errors.Is(err, accounts.ErrNoOIDC), errors.Is(err, appstate.ErrNoSubject), errors.Is(err, appstate.ErrNoPassword):
 		return http.StatusNotFound, "fail.not_found"
 	case errors.Is(err, accounts.ErrNotVouched):
 		return http.StatusUnauthorized, "fail.not_vouched"

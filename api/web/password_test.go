@@ -5,16 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"golang.org/x/net/html"
 )
 
 const phrase = "một câu dài dễ nhớ"
-
-// offers reports whether a page has a form that is sent to an address.
-func offers(root *html.Node, action string) bool {
-	return find(root, func(n *html.Node) bool { return n.Data == "form" && attr(n, "action") == action }) != nil
-}
 
 // TestPasswordTakenAway: an administrator takes a password away with a reason, which ends the person's sessions and is in
 // the account log; somebody who has nothing else to sign in with is not offered to take away their own.
@@ -24,10 +17,10 @@ func TestPasswordTakenAway(t *testing.T) {
 	filer, admin := w.as(""), w.as("admin")
 	target, values := filer.form(filer.page("/signin"), "/signin", url.Values{"name": {"filer"}, "password": {phrase}})
 	filer.want(http.MethodPost, target, values, http.StatusSeeOther)
-	if root := filer.page("/account"); offers(root, "/account/password/remove") || !offers(root, "/account/password") {
+	if root := filer.page("/account"); formOf(root, "/account/password/remove") != nil || formOf(root, "/account/password") == nil {
 		t.Error("who has a password alone is offered to take it away, or not to set it")
 	}
-	if offers(admin.page("/people/head"), "/people/head/password") {
+	if formOf(admin.page("/people/head"), "/people/head/password") != nil {
 		t.Error("the password of somebody who has none is offered to be taken away")
 	}
 
@@ -36,7 +29,7 @@ func TestPasswordTakenAway(t *testing.T) {
 	filer.page("/account")
 	root := admin.follow(admin.page("/people/filer"), "/people/filer/password", url.Values{"reason": {"Mất máy"}})
 	admin.shows(root, "bỏ mật khẩu admin")
-	if offers(root, "/people/filer/password") {
+	if formOf(root, "/people/filer/password") != nil {
 		t.Error("the password is still there")
 	}
 	filer.want(http.MethodGet, "/account", nil, http.StatusSeeOther) // signed in nowhere

@@ -294,7 +294,7 @@ func (h *Handler) personPassword(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := h.takePassword(c, person.ID, typedText(c, "reason")); err != nil {
+	if err := h.Accounts.RemovePassword(c.ctx, c.attempt, c.session, person.ID, typedText(c, "reason")); err != nil {
 		return err
 	}
 	return c.redirect(c.personPath())
